@@ -1,0 +1,76 @@
+/* Owner of one UDP port (an IPv4 and an IPv6 socket): receives in batches, unmasks, dispatches by shape to
+ * registered handlers, sends. Knows shapes, not meaning. Callbacks run in the loop's thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/time.h"
+#include "proto/mask/mask.h"
+
+struct loop;
+struct port;
+
+/* Room kept free around packets handed to port_send_run() and delivered by on_data. */
+#define PORT_HEADROOM 64
+#define PORT_TAILROOM 32
+
+/* One datagram, cut out of its GRO message. The bytes may be changed in place until the handler returns. */
+struct port_packet {
+	uint8_t *data;
+	size_t size;
+	struct address from;
+};
+
+struct port_handlers {
+	void *owner;
+	/* Transport data (type 4), in order of arrival, up to a whole receive batch at once. */
+	void (*on_data)(void *owner, usec_t now, struct port_packet *packets, size_t count);
+	/* One handshake message; shape is WIRE_INITIATION, WIRE_RESPONSE or WIRE_COOKIE (sizes checked). */
+	void (*on_handshake)(void *owner, usec_t now, struct port_packet *packet);
+	/* A datagram of our own: header unmasked in place, class in data[0]. */
+	void (*on_control)(void *owner, usec_t now, struct port_packet *packet);
+};
+
+enum port_drop {
+	PORT_DROP_MALFORMED, /* WireGuard type with a wrong length */
+	PORT_DROP_STUN,	     /* nobody asked */
+	PORT_DROP_SHORT,
+	PORT_DROP_UNMASKED, /* header check failed under our key: noise, scanners, other software */
+	PORT_DROP_NO_HANDLER,
+	PORT_DROP_COUNT
+};
+
+struct port_counters {
+	uint64_t rx_datagrams, rx_calls, tx_datagrams, tx_calls, gso_fallbacks;
+	uint64_t tx_failures; /* refused by the kernel: no route, unreachable, buffer full */
+	uint64_t drops[PORT_DROP_COUNT];
+};
+
+struct port_options {
+	uint16_t listen_port; /* 0 = any */
+	uint32_t fwmark;
+	bool without_gso, without_gro;
+};
+
+/* 0 or -errno (-EADDRINUSE, -EACCES). Works when the machine has no IPv6. */
+int port_new(struct loop *loop, const struct port_options *options, struct port **ret_port);
+void port_free(struct port *port);
+/* handlers is copied. */
+void port_set_handlers(struct port *port, const struct port_handlers *handlers);
+/* The listener key that unmasks what comes to us, NULL = no masked traffic is accepted. Copied. */
+void port_set_mask(struct port *port, const struct mask_key *key);
+/* Moves to another port without losing the handlers. 0 or -errno (then the old port stays). */
+int port_set_number(struct port *port, uint16_t listen_port);
+int port_set_fwmark(struct port *port, uint32_t fwmark);
+uint16_t port_number(const struct port *port);
+void port_get_counters(const struct port *port, struct port_counters *ret_counters);
+const char *port_drop_name(enum port_drop drop);
+
+/* 0 or -errno. */
+int port_send(struct port *port, const struct address *to, const void *data, size_t size);
+/* A run of datagrams to one destination, cut by segment_size, at most UDP_SEGMENTS_MAX and 65507 bytes. */
+int port_send_run(struct port *port, const struct address *to, uint8_t *data, size_t size,
+		  size_t segment_size);

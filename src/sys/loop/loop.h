@@ -1,0 +1,56 @@
+/* One thread's event loop: epoll, a heap of timers, signals. Any callback may add, change or remove any
+ * source or timer, its own included. Nothing here is thread-safe except loop_wake(). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/time.h"
+
+struct loop;
+
+/* Lives in its owner. Zero-initialise, fill the first four, then loop_add(). events: EPOLLIN etc. */
+struct loop_source {
+	int fd;
+	uint32_t events;
+	void (*on_event)(void *owner, uint32_t events);
+	void *owner;
+	struct loop *loop; /* NULL when not added; the loop's */
+	size_t slot;	   /* the loop's */
+};
+
+struct loop_timer {
+	void (*on_timer)(void *owner, usec_t now);
+	void *owner;
+	usec_t deadline; /* read only; USEC_NEVER or 0 when not armed */
+	size_t place;	 /* the loop's: heap position + 1, 0 when not armed */
+};
+
+/* NULL when the kernel has no more descriptors (errno). */
+struct loop *loop_new(void);
+void loop_free(struct loop *loop);
+
+/* CLOCK_BOOTTIME, read once per turn (fresh after each wait). */
+usec_t loop_now(const struct loop *loop);
+
+/* 0 or -errno. */
+int loop_add(struct loop *loop, struct loop_source *source);
+void loop_change(struct loop_source *source, uint32_t events);
+void loop_remove(struct loop_source *source);
+
+/* Absolute deadline; USEC_NEVER disarms. A deadline in the past fires in the next turn. */
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, usec_t deadline);
+void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
+
+/* Blocks these signals in the process and delivers them to on_signal. 0 or -errno; once per loop. */
+int loop_on_signals(struct loop *loop, const int *signals, size_t count,
+		    void (*on_signal)(void *owner, int signal), void *owner);
+
+/* Runs until loop_stop(). 0 or -errno of epoll_wait. */
+int loop_run(struct loop *loop);
+/* One turn, waiting at most max_wait. */
+int loop_turn(struct loop *loop, usec_t max_wait);
+void loop_stop(struct loop *loop);
+/* From any thread: ends the current wait. */
+void loop_wake(struct loop *loop);

@@ -1,0 +1,53 @@
+/* UDP sockets in batches: UDP_SEGMENT out, UDP_GRO in, sticky source addresses by PKTINFO.
+ * Offloads are probed at open, can be forced off, and a send that the driver refuses with GSO (EIO,
+ * EINVAL) is sent again without, and GSO stays off for that socket: the batch is never lost. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+#define UDP_SEGMENTS_MAX 64
+#define UDP_PAYLOAD_MAX 65507
+
+struct udp;
+
+struct udp_options {
+	struct address bind; /* family decides the socket; ip may be unspecified, port 0 = any */
+	uint32_t fwmark;     /* 0 = none */
+	bool without_gso, without_gro;
+	size_t buffer_size; /* SO_RCVBUFFORCE/SO_SNDBUFFORCE, then the unforced ones; 0 = 7 MiB */
+	const char *device; /* SO_BINDTODEVICE, NULL = none */
+};
+
+/* One message of the kernel: `size` bytes cut into datagrams of segment_size (the last may be shorter;
+ * segment_size == size for a single one). */
+struct udp_message {
+	struct address remote;
+	struct address local; /* source (send) or destination (receive) IP; FAMILY_NONE = kernel's choice */
+	uint8_t *data;
+	size_t size;
+	size_t capacity; /* receive: room at data; give 65535 or more, or GRO super-packets are cut */
+	size_t segment_size;
+};
+
+struct udp_counters {
+	uint64_t send_calls, send_datagrams, send_failures, gso_fallbacks;
+	uint64_t receive_calls, receive_datagrams, truncated;
+};
+
+/* 0 or -errno. IPv6 sockets are V6ONLY. */
+int udp_open(const struct udp_options *options, struct udp **ret_udp);
+void udp_close(struct udp *udp);
+int udp_fd(const struct udp *udp);
+uint16_t udp_port(const struct udp *udp);
+int udp_set_fwmark(struct udp *udp, uint32_t fwmark);
+const struct udp_counters *udp_counters(const struct udp *udp);
+
+/* Never blocks. Returns how many messages were filled (0 when none waits), or -errno. A pending ICMP
+ * error of an earlier send is swallowed, not returned. */
+int udp_receive(struct udp *udp, struct udp_message *messages, size_t count);
+/* Never blocks; what the kernel refuses is dropped and counted. Returns 0, or -errno of the last refusal. */
+int udp_send(struct udp *udp, const struct udp_message *messages, size_t count);
