@@ -26,9 +26,12 @@ void mask_key_derive(const struct key *listener, const uint8_t site_secret[SITE_
 		     enum mask_direction direction, struct mask_key *ret_key);
 
 /* Both ciphers of one key, for one thread. */
-struct mask;
-struct mask *mask_new(const struct mask_key *key);
-void mask_free(struct mask *mask);
+struct block_cipher;
+struct mask {
+	struct block_cipher *header, *tail;
+};
+void mask_init(struct mask *mask, const struct mask_key *key);
+void mask_done(struct mask *mask);
 
 /* Masks the first 16 bytes in place. False when the result would be taken for vanilla WireGuard or STUN:
  * the caller draws a new nonce or padding and tries again. size >= 32. */
