@@ -3,10 +3,10 @@
  * are one line on stderr that names the thing and the remedy. */
 #pragma once
 
-#include "base/buffer.h"
-
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/buffer.h"
 
 #define CMD_OK                0
 #define CMD_FAILED            1

@@ -2,15 +2,15 @@
  * release it with hub_config_done(), which wipes. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/address.h"
 #include "base/buffer.h"
 #include "base/key.h"
 #include "conf/ini.h"
 #include "conf/values.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #define CONF_ADDRESSES_MAX 16
 #define CONF_ENDPOINTS_MAX 8

@@ -2,6 +2,10 @@
  * release it with node_config_done(), which wipes. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/address.h"
 #include "base/buffer.h"
 #include "base/key.h"
@@ -9,10 +13,6 @@
 #include "conf/conf_hub.h"
 #include "conf/ini.h"
 #include "conf/values.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #define CONF_NETWORK_SIZE      16
 #define CONF_ROUTES_MAX        64

@@ -1,11 +1,11 @@
 /* Values that config files hold: what one word means, in both directions. Pure. */
 #pragma once
 
-#include "base/address.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/address.h"
 
 #define CONF_HOST_SIZE          254 /* RFC 1035: 253 characters of a name */
 #define CONF_ENDPOINT_TEXT_SIZE (CONF_HOST_SIZE + sizeof("[]:65535"))
