@@ -1,0 +1,185 @@
+/* Our userspace WireGuard device: a TUN interface, one UDP port and the peers between them, in
+ * batches from end to end. It moves packets and runs WireGuard's handshakes and timers
+ * (proto/noise); it never sets addresses, routes or the up state of its interface, never resolves
+ * names, never logs, and decides nothing about paths: who owns the device sets endpoints.
+ * Everything runs in the thread of the loop; events are called from there and may call anything
+ * here but builtin_free(). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/key.h"
+#include "base/time.h"
+
+#define BUILTIN_MTU_DEFAULT    1420
+#define BUILTIN_MTU_MAX        65456 /* the largest that fits a UDP datagram with WireGuard's overhead */
+#define BUILTIN_PEERS_MAX      16384
+/* Packets kept per peer while its handshake runs; the oldest is dropped for the newest. */
+#define BUILTIN_STAGED_MAX     128
+#define BUILTIN_INTERFACE_SIZE 16 /* IFNAMSIZ */
+
+struct builtin;
+struct builtin_peer;
+struct loop;
+struct port;
+struct wg_limits;
+
+/* Where the mark of handshake time stamps lives between runs (proto/noise/stamp.h). Both return 0
+ * or -errno; a load that fails means that nothing was kept. */
+struct builtin_stamp_store {
+	void *owner;
+	int (*load)(void *owner, uint64_t *ret_mark);
+	int (*save)(void *owner, uint64_t mark);
+};
+
+struct builtin_options {
+	const char *interface; /* "wl0", or with %d */
+	uint16_t mtu;          /* 0 = BUILTIN_MTU_DEFAULT */
+	uint16_t listen_port;  /* 0 = any */
+	uint32_t fwmark;
+	bool without_vnet_header, without_udp_gso; /* towards TUN */
+	bool without_gso, without_gro;             /* towards UDP */
+	const struct wg_limits *limits;            /* copied; NULL = WireGuard's own */
+	const struct builtin_stamp_store *stamps;  /* copied; NULL = the wall clock alone */
+};
+
+/* Each may be NULL. */
+struct builtin_events {
+	void *owner;
+	/* A session became usable (both roles; also on each rekey). */
+	void (*on_handshake)(void *owner, struct builtin_peer *peer);
+	/* An authenticated packet came from another address than the peer's endpoint. has_moved:
+	 * the peer may roam and its endpoint is `from` now; otherwise nothing changed, and this is
+	 * told once per new address until another one is seen. */
+	void (*on_endpoint)(void *owner, struct builtin_peer *peer, const struct address *from,
+			    bool has_moved);
+	/* The interface is gone (deleted by somebody); the device only idles from here on. */
+	void (*on_gone)(void *owner);
+};
+
+/* 0 or -errno: those of tun_open() and port_new(), -EINVAL for a bad MTU. events is copied. */
+int builtin_new(struct loop *loop, const struct builtin_options *options,
+		const struct builtin_events *events, struct builtin **ret_builtin);
+/* Wipes all keys, removes the interface and closes the port. NULL is fine. */
+void builtin_free(struct builtin *builtin);
+
+const char *builtin_interface(const struct builtin *builtin);
+/* The device's port: number, fwmark, sending control datagrams, mask. Its handlers are the
+ * device's: use builtin_set_control(). */
+struct port *builtin_port(struct builtin *builtin);
+struct port_packet;
+void builtin_set_control(struct builtin *builtin,
+			 void (*on_control)(void *owner, usec_t now, struct port_packet *packet),
+			 void *owner);
+
+/* Clamped and copied into locked memory; NULL or all zeros = no key, nothing is sent or accepted.
+ * Another key ends all sessions. A peer with our own public key stays without sessions. */
+void builtin_set_private_key(struct builtin *builtin, const struct key *private_key);
+bool builtin_has_private_key(const struct builtin *builtin);
+/* A copy of the secret, for the UAPI socket only. */
+void builtin_get_private_key(const struct builtin *builtin, struct key *ret_private_key);
+/* All zeros without a private key. */
+void builtin_get_public_key(const struct builtin *builtin, struct key *ret_public_key);
+
+/* 0, -EEXIST, -EINVAL (not a canonical point) or -ENOSPC (BUILTIN_PEERS_MAX). may_roam starts true.
+ */
+int builtin_peer_add(struct builtin *builtin, const struct key *public_key,
+		     struct builtin_peer **ret_peer);
+struct builtin_peer *builtin_peer_find(const struct builtin *builtin, const struct key *public_key);
+/* Wipes its keys and drops what was staged. The pointer is dead afterwards. */
+void builtin_peer_remove(struct builtin_peer *peer);
+/* In order of addition; NULL starts, NULL ends. */
+struct builtin_peer *builtin_peer_next(const struct builtin *builtin,
+				       const struct builtin_peer *peer);
+size_t builtin_peer_count(const struct builtin *builtin);
+
+const struct key *builtin_peer_key(const struct builtin_peer *peer);
+/* The role's own record of this peer; NULL until set. */
+void builtin_peer_set_owner(struct builtin_peer *peer, void *owner);
+void *builtin_peer_owner(const struct builtin_peer *peer);
+
+/* Takes effect with the next handshake; NULL or zeros = none. */
+void builtin_peer_set_preshared_key(struct builtin_peer *peer, const struct key *preshared_key);
+void builtin_peer_get_preshared_key(const struct builtin_peer *peer, struct key *ret_preshared_key);
+/* FAMILY_NONE = unknown: nothing can be sent until the peer is heard or one is set. */
+void builtin_peer_set_endpoint(struct builtin_peer *peer, const struct address *endpoint);
+/* Seconds, 0 = off. Sends one at once when it is switched on, as WireGuard does. */
+void builtin_peer_set_keepalive(struct builtin_peer *peer, uint16_t seconds);
+uint16_t builtin_peer_keepalive(const struct builtin_peer *peer);
+/* True: the endpoint follows authenticated packets at once, as WireGuard does. False: only events
+ * tell. */
+void builtin_peer_set_may_roam(struct builtin_peer *peer, bool may_roam);
+
+/* Host bits are cut. A prefix of another peer moves to this one, as WireGuard does. */
+int builtin_peer_allow(struct builtin_peer *peer, const struct prefix *prefix);
+/* False when the prefix is not this peer's. */
+bool builtin_peer_disallow(struct builtin_peer *peer, const struct prefix *prefix);
+void builtin_peer_disallow_all(struct builtin_peer *peer);
+/* index 0..; false past the end. The order is not stable across changes. */
+bool builtin_peer_allowed(const struct builtin_peer *peer, size_t index, struct prefix *ret_prefix);
+/* The peer whose prefix matches longest, NULL when none does. */
+struct builtin_peer *builtin_route(const struct builtin *builtin,
+				   const struct address *destination);
+
+/* Sends an initiation now, also when a session is alive; nothing within 5 s (WireGuard's
+ * REKEY_TIMEOUT) of the last one or without an endpoint. */
+void builtin_peer_start_handshake(struct builtin_peer *peer);
+/* An empty data packet; starts a handshake when there is no session. */
+void builtin_peer_send_keepalive(struct builtin_peer *peer);
+/* Ends all sessions and forgets the handshake; the configuration stays. */
+void builtin_peer_end_sessions(struct builtin_peer *peer);
+
+struct builtin_peer_statistics {
+	uint64_t rx_bytes,
+		tx_bytes;      /* WireGuard messages as they went over UDP, handshakes included */
+	usec_t last_handshake; /* loop time; 0 = never */
+	usec_t last_received;  /* last authenticated packet of any kind; 0 = never */
+	usec_t last_sent;      /* last data or keepalive packet; 0 = never */
+	struct address endpoint;
+	bool has_session; /* data can be sent now */
+};
+
+void builtin_peer_get_statistics(const struct builtin_peer *peer,
+				 struct builtin_peer_statistics *ret_statistics);
+
+enum builtin_drop {
+	/* From the interface. */
+	BUILTIN_DROP_TUN_MALFORMED, /* not IP, or an offload header that does not fit its packet */
+	BUILTIN_DROP_TUN_TOO_BIG,
+	BUILTIN_DROP_TUN_NO_PEER,     /* no allowed IP matches the destination */
+	BUILTIN_DROP_TUN_NO_ENDPOINT, /* the peer's address is unknown */
+	BUILTIN_DROP_TUN_NO_KEY,
+	BUILTIN_DROP_STAGED_OLDEST,  /* the peer's queue was full */
+	BUILTIN_DROP_STAGED_FULL,    /* the device's pool for waiting packets was empty */
+	BUILTIN_DROP_STAGED_EXPIRED, /* no handshake came */
+	/* From the network. */
+	BUILTIN_DROP_RX_NO_SESSION, /* unknown index */
+	BUILTIN_DROP_RX_EXPIRED,    /* of a session past its time or count */
+	BUILTIN_DROP_RX_FORGED,
+	BUILTIN_DROP_RX_REPLAYED,
+	BUILTIN_DROP_RX_MALFORMED, /* authentic, but not an IP packet */
+	BUILTIN_DROP_RX_SOURCE,    /* source address is not the peer's */
+	BUILTIN_DROP_RX_INTERFACE, /* the interface is down or its queue full */
+	/* Handshake messages. */
+	BUILTIN_DROP_HANDSHAKE_MAC,      /* mac1: not for our key */
+	BUILTIN_DROP_HANDSHAKE_UNKNOWN,  /* unknown peer or index */
+	BUILTIN_DROP_HANDSHAKE_FORGED,   /* does not decrypt */
+	BUILTIN_DROP_HANDSHAKE_REPLAYED, /* time stamp not newer */
+	BUILTIN_DROP_HANDSHAKE_FLOOD,    /* too soon after the last one, or cookie demanded */
+	BUILTIN_DROP_COUNT
+};
+
+struct builtin_counters {
+	uint64_t tun_reads, tun_read_packets, tun_writes,
+		tun_write_packets;  /* reads: system calls */
+	uint64_t runs, run_packets; /* sealed and handed to the port */
+	uint64_t keepalives_received, handshakes_sent, handshakes_completed, cookies_sent;
+	uint64_t drops[BUILTIN_DROP_COUNT];
+};
+
+void builtin_get_counters(const struct builtin *builtin, struct builtin_counters *ret_counters);
+/* "staged-full": stable, for status. */
+const char *builtin_drop_name(enum builtin_drop drop);
