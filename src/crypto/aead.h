@@ -1,7 +1,7 @@
 /* ChaCha20-Poly1305 (RFC 8439) and XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03).
- * A cipher context belongs to one thread and holds no key of its own for long: it remembers which aead_key
- * it was set to last, so a batch under one key pays the key schedule once. No allocation after
- * aead_new(). Tags are 16 bytes behind the ciphertext. */
+ * A cipher context belongs to one thread and holds no key of its own for long: it remembers which
+ * aead_key it was set to last, so a batch under one key pays the key schedule once. No allocation
+ * after aead_new(). Tags are 16 bytes behind the ciphertext. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 
 #include "base/key.h"
 
-#define AEAD_TAG_SIZE 16
+#define AEAD_TAG_SIZE    16
 #define XAEAD_NONCE_SIZE 24
 
 struct aead;
@@ -27,8 +27,8 @@ void aead_free(struct aead *aead);
 void aead_key_set(struct aead_key *aead_key, const struct key *key);
 void aead_key_wipe(struct aead_key *aead_key);
 
-/* Nonce = 4 zero bytes || counter, little-endian (WireGuard). In place is fine: out may be == plain.
- * out needs size + AEAD_TAG_SIZE bytes. */
+/* Nonce = 4 zero bytes || counter, little-endian (WireGuard). In place is fine: out may be ==
+ * plain. out needs size + AEAD_TAG_SIZE bytes. */
 void aead_seal(struct aead *aead, const struct aead_key *key, uint64_t counter, const void *header,
 	       size_t header_size, const void *plain, size_t size, void *out);
 /* size includes the tag; out gets size - AEAD_TAG_SIZE bytes. False: forged, out is then wiped. */

@@ -12,5 +12,7 @@ struct block_cipher;
 
 struct block_cipher *block_cipher_new(const struct key *key);
 void block_cipher_free(struct block_cipher *cipher);
-void block_encrypt(struct block_cipher *cipher, const uint8_t in[BLOCK_SIZE], uint8_t out[BLOCK_SIZE]);
-void block_decrypt(struct block_cipher *cipher, const uint8_t in[BLOCK_SIZE], uint8_t out[BLOCK_SIZE]);
+void block_encrypt(struct block_cipher *cipher, const uint8_t in[BLOCK_SIZE],
+		   uint8_t out[BLOCK_SIZE]);
+void block_decrypt(struct block_cipher *cipher, const uint8_t in[BLOCK_SIZE],
+		   uint8_t out[BLOCK_SIZE]);

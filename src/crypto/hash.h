@@ -21,7 +21,8 @@ void blake2s_mac(void *out, size_t out_size, const void *key, size_t key_size,
 void hmac_blake2s(uint8_t out[BLAKE2S_SIZE], const void *key, size_t key_size,
 		  const struct hash_part *parts, size_t count);
 
-/* Noise / WireGuard KDF: outputs 1..3 keys from (chaining key, input). NULL outputs from the end are skipped. */
+/* Noise / WireGuard KDF: outputs 1..3 keys from (chaining key, input). NULL outputs from the end
+ * are skipped. */
 void noise_kdf(const uint8_t chaining[BLAKE2S_SIZE], const void *input, size_t input_size,
 	       uint8_t *ret_first, uint8_t *ret_second, uint8_t *ret_third);
 

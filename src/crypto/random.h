@@ -1,4 +1,5 @@
-/* The only source of randomness in the product: getrandom(2), blocking until seeded (security 31). */
+/* The only source of randomness in the product: getrandom(2), blocking until seeded (security 31).
+ */
 #pragma once
 
 #include "base/random_source.h"
