@@ -1,0 +1,426 @@
+#include "proto/path/path.h"
+
+#include <string.h>
+
+const usec_t path_round_steps[PATH_ROUND_STEPS] = {
+	0, 100 * USEC_PER_MSEC, 300 * USEC_PER_MSEC, 700 * USEC_PER_MSEC, 1500 * USEC_PER_MSEC,
+};
+
+/* After the last step answers of a link of 500 ms still count. */
+#define ROUND_TAIL (500 * USEC_PER_MSEC)
+
+void path_init(struct path *path, const struct path_ops *ops, void *owner,
+	       const struct random_source *random)
+{
+	*path = (struct path){.ops = ops,
+			      .owner = owner,
+			      .random = random,
+			      .round_start = USEC_NEVER,
+			      .next_heartbeat = USEC_NEVER,
+			      .next_better = USEC_NEVER};
+}
+
+const char *path_state_name(enum path_state state)
+{
+	static const char *const names[] = {"none", "probing", "direct"};
+
+	return names[state];
+}
+
+const struct path_candidate *path_chosen(const struct path *path)
+{
+	return path->state == PATH_DIRECT ? &path->candidates[path->chosen] : NULL;
+}
+
+/* The only writer of path->state. */
+static void path_enter(struct path *path, enum path_state state, usec_t now)
+{
+	if (path->state != state || state == PATH_DIRECT)
+		path->since = now;
+	path->state = state;
+	switch (state) {
+	case PATH_NONE:
+	case PATH_PROBING:
+		path->next_heartbeat = path->next_better = USEC_NEVER;
+		break;
+	case PATH_DIRECT:
+		path->failed_rounds = 0;
+		path->next_heartbeat = now + PATH_HEARTBEAT;
+		path->next_better = now + PATH_BETTER_RETRY;
+		break;
+	}
+}
+
+static struct path_candidate *find(struct path *path, const struct address *address)
+{
+	for (size_t i = 0; i < path->candidate_count; i++) {
+		if (address_is_equal(&path->candidates[i].address, address))
+			return &path->candidates[i];
+	}
+	return NULL;
+}
+
+static bool is_chosen(const struct path *path, size_t index)
+{
+	return path->state == PATH_DIRECT && path->chosen == index;
+}
+
+static void forget(struct path *path, size_t index)
+{
+	path->candidate_count--;
+	memmove(&path->candidates[index], &path->candidates[index + 1],
+		(path->candidate_count - index) * sizeof(path->candidates[0]));
+	if (path->chosen > index)
+		path->chosen--;
+}
+
+/* The candidate worth least: never chosen, not listed, heard from longest ago. SIZE_MAX if none may go. */
+static size_t least_worth(const struct path *path)
+{
+	size_t least = SIZE_MAX;
+
+	for (size_t i = 0; i < path->candidate_count; i++) {
+		const struct path_candidate *candidate = &path->candidates[i];
+
+		if (is_chosen(path, i) || candidate->is_listed)
+			continue;
+		if (least == SIZE_MAX ||
+		    candidate->last_answer < path->candidates[least].last_answer)
+			least = i;
+	}
+	return least;
+}
+
+static struct path_candidate *add(struct path *path, const struct address *address,
+				  enum candidate_kind kind)
+{
+	struct path_candidate *candidate;
+
+	if (path->candidate_count == PATH_CANDIDATES_MAX) {
+		size_t least = least_worth(path);
+
+		if (least == SIZE_MAX)
+			return NULL;
+		forget(path, least);
+	}
+	candidate = &path->candidates[path->candidate_count++];
+	*candidate = (struct path_candidate){.address = *address, .kind = kind};
+	return candidate;
+}
+
+void path_set_candidates(struct path *path, const struct candidate *candidates, size_t count)
+{
+	for (size_t i = 0; i < path->candidate_count; i++)
+		path->candidates[i].is_listed = false;
+	for (size_t i = 0; i < count; i++) {
+		struct path_candidate *candidate = find(path, &candidates[i].address);
+
+		if (!candidate)
+			candidate = add(path, &candidates[i].address, candidates[i].kind);
+		if (!candidate)
+			continue;
+		candidate->kind = candidates[i].kind;
+		candidate->is_listed = true;
+	}
+	for (size_t i = path->candidate_count; i-- > 0;) {
+		const struct path_candidate *candidate = &path->candidates[i];
+
+		if (!candidate->is_listed && candidate->kind != CANDIDATE_SEEN && !is_chosen(path, i))
+			forget(path, i);
+	}
+}
+
+static bool has_budget(struct path_candidate *candidate, usec_t now)
+{
+	if (candidate->is_usable)
+		return true;
+	if (usec_since(now, candidate->budget_since) >= PATH_BUDGET_PERIOD) {
+		candidate->budget_since = now;
+		candidate->budget_used = 0;
+	}
+	return candidate->budget_used++ < PATH_BUDGET;
+}
+
+static void probe(struct path *path, struct path_candidate *candidate, usec_t now)
+{
+	struct path_echo *oldest = &candidate->echoes[0];
+
+	if (!has_budget(candidate, now))
+		return;
+	for (size_t i = 1; i < PATH_ECHOES; i++) {
+		if (candidate->echoes[i].sent < oldest->sent)
+			oldest = &candidate->echoes[i];
+	}
+	random_fill(path->random, oldest->bytes, PROBE_ECHO_SIZE);
+	oldest->sent = now;
+	candidate->last_sent = now;
+	path->ops->send_probe(path, path->owner, now, &candidate->address, oldest->bytes,
+			      candidate->unanswered++);
+}
+
+/* Lower is better: RTT, discounted for addresses on the LAN and for IPv6. */
+static usec_t score(const struct path_candidate *candidate)
+{
+	usec_t percent = 100;
+
+	if (address_is_private(&candidate->address))
+		percent -= 20;
+	else if (candidate->address.family == FAMILY_IPV6)
+		percent -= 10;
+	return candidate->rtt * percent / 100;
+}
+
+static bool is_better(const struct path_candidate *candidate, const struct path_candidate *than)
+{
+	bool is_local = address_is_private(&candidate->address);
+	usec_t new_score = score(candidate), old_score = score(than);
+
+	if (is_local != address_is_private(&than->address))
+		return is_local ? new_score <= old_score + PATH_HYSTERESIS_USEC
+				: new_score + PATH_HYSTERESIS_USEC < old_score;
+	return new_score + PATH_HYSTERESIS_USEC < old_score && new_score * 101 / 100 < old_score;
+}
+
+static void choose(struct path *path, size_t index, usec_t now, usec_t evidence)
+{
+	struct path_candidate *candidate = &path->candidates[index];
+
+	if (is_chosen(path, index))
+		return;
+	if (!path->ops->chosen(path, path->owner, now, &candidate->address, evidence)) {
+		probe(path, candidate, now);
+		return;
+	}
+	path->chosen = index;
+	path->loss_permille = 0;
+	path_enter(path, PATH_DIRECT, now);
+}
+
+static bool take_echo(struct path_candidate *candidate, const uint8_t *echo, usec_t *ret_sent)
+{
+	for (size_t i = 0; i < PATH_ECHOES; i++) {
+		struct path_echo *own = &candidate->echoes[i];
+
+		if (own->sent && !memcmp(own->bytes, echo, PROBE_ECHO_SIZE)) {
+			*ret_sent = own->sent;
+			own->sent = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_failing(const struct path_candidate *candidate, usec_t now)
+{
+	usec_t patience = 3 * candidate->rtt;
+
+	if (patience < 200 * USEC_PER_MSEC)
+		patience = 200 * USEC_PER_MSEC;
+	return candidate->unanswered && candidate->last_answer < candidate->last_sent &&
+	       usec_since(now, candidate->last_sent) >= patience;
+}
+
+bool path_answer(struct path *path, usec_t now, const struct address *from,
+		 const uint8_t echo[PROBE_ECHO_SIZE])
+{
+	struct path_candidate *candidate = NULL;
+	usec_t sent = 0;
+	size_t index;
+
+	for (index = 0; index < path->candidate_count; index++) {
+		if (take_echo(&path->candidates[index], echo, &sent)) {
+			candidate = &path->candidates[index];
+			break;
+		}
+	}
+	if (!candidate)
+		return false;
+	if (!address_is_equal(&candidate->address, from)) {
+		/* It reached the peer but came back from elsewhere: that address has to answer itself. */
+		path_seen(path, now, from);
+		return true;
+	}
+	candidate->is_usable = true;
+	candidate->unanswered = 0;
+	candidate->last_answer = now;
+	candidate->rtt = usec_since(now, sent);
+	path->last_heard = now;
+	if (path->state != PATH_DIRECT || is_better(candidate, &path->candidates[path->chosen]) ||
+	    is_failing(&path->candidates[path->chosen], now))
+		choose(path, index, now, sent);
+	return true;
+}
+
+void path_start_round(struct path *path, usec_t now, usec_t delay)
+{
+	path->round_start = now + delay;
+	path->round_step = 0;
+	if (path->state == PATH_NONE)
+		path_enter(path, PATH_PROBING, now);
+}
+
+void path_seen(struct path *path, usec_t now, const struct address *from)
+{
+	struct path_candidate *candidate = find(path, from);
+
+	if (!candidate)
+		candidate = add(path, from, CANDIDATE_SEEN);
+	if (!candidate || (path->state == PATH_DIRECT && find(path, from) == path_chosen(path)))
+		return;
+	/* One in flight is enough: floods of what looks new must not multiply. */
+	if (candidate->last_sent && usec_since(now, candidate->last_sent) < 100 * USEC_PER_MSEC)
+		return;
+	probe(path, candidate, now);
+	if (path->state == PATH_DIRECT)
+		path->next_heartbeat = now;
+}
+
+void path_probe(struct path *path, usec_t now, const struct address *to)
+{
+	struct path_candidate *candidate = find(path, to);
+
+	if (candidate)
+		probe(path, candidate, now);
+}
+
+void path_traffic(struct path *path, usec_t last_traffic, usec_t last_heard)
+{
+	if (last_traffic > path->last_traffic)
+		path->last_traffic = last_traffic;
+	if (last_heard > path->last_heard)
+		path->last_heard = last_heard;
+}
+
+void path_check(struct path *path, usec_t now)
+{
+	for (size_t i = 0; i < path->candidate_count; i++) {
+		path->candidates[i].budget_used = 0;
+		path->candidates[i].budget_since = now;
+	}
+	if (path->state == PATH_DIRECT)
+		path->next_heartbeat = path->next_better = now;
+}
+
+static void lose(struct path *path, usec_t now)
+{
+	for (size_t i = 0; i < path->candidate_count; i++)
+		path->candidates[i].is_usable = false;
+	path_enter(path, PATH_NONE, now);
+	path->ops->lost(path, path->owner, now);
+}
+
+/* The usable candidate that answered last and after the chosen one failed. SIZE_MAX: there is none. */
+static size_t fallback(const struct path *path, usec_t now)
+{
+	const struct path_candidate *chosen = &path->candidates[path->chosen];
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; i < path->candidate_count; i++) {
+		const struct path_candidate *candidate = &path->candidates[i];
+
+		if (i == path->chosen || !candidate->is_usable || is_failing(candidate, now) ||
+		    candidate->last_answer <= chosen->last_answer)
+			continue;
+		if (best == SIZE_MAX || candidate->last_answer > path->candidates[best].last_answer)
+			best = i;
+	}
+	return best;
+}
+
+static void heartbeat(struct path *path, usec_t now)
+{
+	struct path_candidate *chosen = &path->candidates[path->chosen];
+	bool is_idle = usec_since(now, path->last_traffic) >= PATH_IDLE_AFTER &&
+		       usec_since(now, path->since) >= PATH_IDLE_AFTER;
+	bool is_silent = usec_since(now, path->last_heard) >= PATH_IDLE_SILENCE;
+
+	if (is_failing(chosen, now)) {
+		size_t other = fallback(path, now);
+
+		if (other != SIZE_MAX) {
+			choose(path, other, now, path->candidates[other].last_answer);
+			return;
+		}
+	}
+	if (chosen->unanswered >= PATH_LOST_AFTER &&
+	    usec_since(now, chosen->last_sent) >= PATH_LOST_PACE) {
+		lose(path, now);
+		return;
+	}
+	if (is_idle && !is_silent && !chosen->unanswered) {
+		path->next_heartbeat = now + PATH_IDLE_LOOK;
+		return;
+	}
+	path->loss_permille += (chosen->unanswered ? 1000 / 16 : 0) - path->loss_permille / 16;
+	probe(path, chosen, now);
+	path->next_heartbeat = now + PATH_LOST_PACE;
+}
+
+static void heartbeat_answered(struct path *path, usec_t now)
+{
+	const struct path_candidate *chosen = &path->candidates[path->chosen];
+
+	/* Answered: back to the slow pace, counted from the answer. */
+	if (!chosen->unanswered && path->next_heartbeat > now &&
+	    path->next_heartbeat < chosen->last_answer + PATH_HEARTBEAT &&
+	    chosen->last_answer >= chosen->last_sent)
+		path->next_heartbeat = chosen->last_answer + PATH_HEARTBEAT;
+}
+
+static void round_next(struct path *path, usec_t now)
+{
+	if (path->round_step == PATH_ROUND_STEPS) {
+		path->round_start = USEC_NEVER;
+		if (path->state == PATH_DIRECT)
+			return;
+		path->failed_rounds++;
+		path_enter(path, PATH_NONE, now);
+		path->ops->lost(path, path->owner, now);
+		return;
+	}
+	path->round_step++;
+	for (size_t i = 0; i < path->candidate_count; i++) {
+		struct path_candidate *candidate = &path->candidates[i];
+
+		/* Who answered in this round has said all that the round asks. */
+		if (!candidate->is_usable || candidate->last_answer < path->round_start)
+			probe(path, candidate, now);
+	}
+}
+
+static usec_t round_deadline(const struct path *path)
+{
+	if (path->round_start == USEC_NEVER)
+		return USEC_NEVER;
+	if (path->round_step == PATH_ROUND_STEPS)
+		return path->round_start + path_round_steps[PATH_ROUND_STEPS - 1] + ROUND_TAIL;
+	return path->round_start + path_round_steps[path->round_step];
+}
+
+void path_tick(struct path *path, usec_t now)
+{
+	if (path->state == PATH_DIRECT)
+		heartbeat_answered(path, now);
+	if (path->state == PATH_DIRECT && now >= path->next_heartbeat)
+		heartbeat(path, now);
+	if (path->state == PATH_DIRECT && now >= path->next_better) {
+		path->next_better = now + PATH_BETTER_RETRY;
+		if (path->round_start == USEC_NEVER &&
+		    usec_since(now, path->last_traffic) < PATH_IDLE_AFTER)
+			path_start_round(path, now, 0);
+	}
+	while (now >= round_deadline(path))
+		round_next(path, now);
+}
+
+usec_t path_deadline(const struct path *path, usec_t now)
+{
+	usec_t deadline = round_deadline(path);
+
+	(void)now;
+	if (path->state == PATH_DIRECT) {
+		deadline = usec_earlier(deadline, path->next_heartbeat);
+		deadline = usec_earlier(deadline, path->next_better);
+	}
+	return deadline;
+}
