@@ -1,6 +1,9 @@
 /* UDP sockets in batches: UDP_SEGMENT out, UDP_GRO in, sticky source addresses by PKTINFO.
- * Offloads are probed at open, can be forced off, and a send that the driver refuses with GSO (EIO,
- * EINVAL) is sent again without, and GSO stays off for that socket: the batch is never lost. */
+ * Offloads are probed at open and can be forced off. A message that the kernel refuses with GSO is
+ * sent again as single datagrams, so the batch is never lost: EIO (the device cannot checksum)
+ * turns GSO off for that socket, EINVAL and EMSGSIZE (datagrams above the route's MTU, which then
+ * go as fragments) only for that message. Nothing is allocated after udp_open(). One thread at a
+ * time. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,8 +12,10 @@
 
 #include "base/address.h"
 
-#define UDP_SEGMENTS_MAX 64
-#define UDP_PAYLOAD_MAX 65507
+#define UDP_SEGMENTS_MAX 64    /* UDP_MAX_SEGMENTS of Linux 4.18; newer kernels take 128 */
+#define UDP_PAYLOAD_MAX  65507 /* 65535 - IPv4 header - UDP header */
+/* One system call moves at most this many messages. */
+#define UDP_BATCH_MAX    64
 
 struct udp;
 
@@ -22,14 +27,17 @@ struct udp_options {
 	const char *device; /* SO_BINDTODEVICE, NULL = none */
 };
 
-/* One message of the kernel: `size` bytes cut into datagrams of segment_size (the last may be shorter;
- * segment_size == size for a single one). */
+/* One message of the kernel: `size` bytes cut into datagrams of segment_size (the last may be
+ * shorter; segment_size == size for a single one). A run to send may be longer than the kernel
+ * takes at once (UDP_SEGMENTS_MAX, UDP_PAYLOAD_MAX): it is split. */
 struct udp_message {
 	struct address remote;
-	struct address local; /* source (send) or destination (receive) IP; FAMILY_NONE = kernel's choice */
+	struct address local; /* source (send) or destination (receive) IP; FAMILY_NONE = kernel's
+				 choice */
 	uint8_t *data;
 	size_t size;
-	size_t capacity; /* receive: room at data; give 65535 or more, or GRO super-packets are cut */
+	size_t capacity; /* receive: room at data; give 65535 or more, or GRO super-packets are cut
+			  */
 	size_t segment_size;
 };
 
@@ -44,10 +52,13 @@ void udp_close(struct udp *udp);
 int udp_fd(const struct udp *udp);
 uint16_t udp_port(const struct udp *udp);
 int udp_set_fwmark(struct udp *udp, uint32_t fwmark);
+/* Borrowed, and counting on. send_failures counts datagrams, gso_fallbacks messages. */
 const struct udp_counters *udp_counters(const struct udp *udp);
 
-/* Never blocks. Returns how many messages were filled (0 when none waits), or -errno. A pending ICMP
- * error of an earlier send is swallowed, not returned. */
+/* Never blocks. Returns how many messages were filled (0 when none waits, at most UDP_BATCH_MAX),
+ * or -errno. A pending ICMP error of an earlier send is swallowed, not returned. Of a message that
+ * did not fit only whole datagrams are left, possibly none: then size is 0. */
 int udp_receive(struct udp *udp, struct udp_message *messages, size_t count);
-/* Never blocks; what the kernel refuses is dropped and counted. Returns 0, or -errno of the last refusal. */
+/* Never blocks; what the kernel refuses is dropped and counted. Returns 0, or -errno of the last
+ * refusal. */
 int udp_send(struct udp *udp, const struct udp_message *messages, size_t count);
