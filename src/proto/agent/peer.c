@@ -1,0 +1,362 @@
+#include <string.h>
+
+#include "base/text.h"
+#include "proto/agent/agent_private.h"
+#include "proto/agent/filter.h"
+
+static struct agent_peer *peer_of(struct path *path)
+{
+	return container_of(path, struct agent_peer, path);
+}
+
+static void send_probe(struct path *path, void *owner, usec_t now, const struct address *to,
+		       const uint8_t echo[PROBE_ECHO_SIZE], unsigned attempt)
+{
+	struct agent_peer *peer = peer_of(path);
+	struct agent *agent = owner;
+	struct control_body body = {.kind = CONTROL_PROBE};
+	uint8_t datagram[CONTROL_MAXIMUM];
+	size_t size;
+
+	(void)now;
+	memcpy(body.echo, echo, PROBE_ECHO_SIZE);
+	size = pair_seal(&peer->pair, &agent->identity, agent->aead, agent->ops.random,
+			 pair_send_mode(&peer->pair, &agent->identity, attempt), &body,
+			 CONTROL_MAXIMUM, datagram);
+	agent->counters.probes_sent++;
+	agent->ops.send_datagram(agent->ops.owner, to, datagram, size);
+}
+
+/* One side starts the handshake, so that two initiations do not cross (facts: each would answer the other's
+ * and forget its own, and the retry comes 5 s later). */
+static void plan_handshake(struct agent_peer *peer, usec_t now)
+{
+	bool is_lower = pair_is_lower(&peer->agent->identity, &peer->pair.peer);
+
+	peer->handshake_due = is_lower ? now : now + AGENT_HANDSHAKE_PATIENCE;
+	agent_expect(peer->agent, peer->handshake_due);
+}
+
+static bool chosen(struct path *path, void *owner, usec_t now, const struct address *address,
+		   usec_t evidence)
+{
+	struct agent_peer *peer = peer_of(path);
+	struct agent *agent = owner;
+	struct agent_traffic traffic;
+	char text[ADDRESS_TEXT_SIZE];
+
+	agent->ops.get_traffic(agent->ops.owner, peer, &traffic);
+	/* A handshake that finished after the probe left proves the present endpoint better. */
+	if (path->state == PATH_DIRECT && traffic.last_handshake > evidence)
+		return false;
+	agent->ops.set_endpoint(agent->ops.owner, peer, address);
+	if (!traffic.has_session)
+		plan_handshake(peer, now);
+	peer->connect_attempts = peer->own_rounds = 0;
+	peer->reason = REASON_CONNECTED;
+	agent_notice(agent, NOTICE_PATH, peer, address_print(address, text));
+	agent_save_soon(agent, now);
+	return true;
+}
+
+static usec_t back_off(usec_t first, usec_t most, unsigned attempts)
+{
+	return attempts > 10 || first << attempts > most ? most : first << attempts;
+}
+
+static void lost(struct path *path, void *owner, usec_t now)
+{
+	struct agent_peer *peer = peer_of(path);
+
+	/* failed_rounds is 0 when an established path died, and counts the rounds that found nothing. */
+	if (!path->failed_rounds) {
+		peer->connect_attempts = peer->own_rounds = 0;
+		agent_notice(owner, NOTICE_PATH_LOST, peer, "no answer");
+	}
+	peer->reason = REASON_NO_ANSWER;
+	peer_plan(peer, now);
+}
+
+static const struct path_ops path_ops = {send_probe, chosen, lost};
+
+struct agent_peer *peer_create(struct agent *agent, const struct key *key)
+{
+	struct agent_peer *peer = agent->ops.peer_new(agent->ops.owner);
+
+	if (!peer)
+		return NULL;
+	peer->agent = agent;
+	peer->record.key = *key;
+	peer->next_connect = peer->next_own_round = peer->handshake_due = USEC_NEVER;
+	list_append(&agent->peers, &peer->entry);
+	hash_insert(&agent->by_key, &peer->by_key, hash_bytes(agent->hash_seed, key, KEY_SIZE));
+	return peer;
+}
+
+void peer_stop(struct agent_peer *peer)
+{
+	if (!peer->has_device)
+		return;
+	peer->has_device = false;
+	peer->agent->ops.peer_remove(peer->agent->ops.owner, peer);
+	pair_done(&peer->pair);
+	peer->next_connect = peer->next_own_round = peer->handshake_due = USEC_NEVER;
+}
+
+void peer_destroy(struct agent_peer *peer)
+{
+	peer_stop(peer);
+	list_remove(&peer->entry);
+	hash_remove(&peer->agent->by_key, &peer->by_key);
+	peer->agent->ops.peer_free(peer->agent->ops.owner, peer);
+}
+
+static size_t set_candidates(struct agent_peer *peer)
+{
+	struct candidate candidates[NODE_CANDIDATES_MAX];
+	size_t count = filter_peer(peer->agent, peer, candidates);
+
+	path_set_candidates(&peer->path, candidates, count);
+	return peer->path.candidate_count;
+}
+
+void peer_start(struct agent_peer *peer, usec_t now)
+{
+	struct agent *agent = peer->agent;
+
+	if (peer->has_device || pair_init(&peer->pair, &agent->identity, &agent->pairs,
+					  &peer->record.key, agent->ops.random))
+		return;
+	path_init(&peer->path, &path_ops, agent, agent->ops.random);
+	if (agent->ops.peer_add(agent->ops.owner, peer)) {
+		pair_done(&peer->pair);
+		return;
+	}
+	peer->has_device = true;
+	peer->connect_attempts = peer->own_rounds = 0;
+	peer->is_wanted = agent->member_count <= agent->config.eager_peers;
+	set_candidates(peer);
+	peer_plan(peer, now);
+}
+
+/* When to ask the hub, and when to try without it. Only for a peer without a path or round. */
+void peer_plan(struct agent_peer *peer, usec_t now)
+{
+	struct agent *agent = peer->agent;
+	bool is_lower = pair_is_lower(&agent->identity, &peer->pair.peer);
+	usec_t wait = 0;
+
+	peer->next_connect = peer->next_own_round = USEC_NEVER;
+	if (!peer->has_device || peer->path.state != PATH_NONE)
+		return;
+	if (!peer->is_wanted) {
+		peer->reason = REASON_NOT_WANTED;
+		return;
+	}
+	if (agent->is_linked && peer->record.is_online) {
+		if (peer->connect_attempts)
+			wait = back_off(AGENT_CONNECT_RETRY, AGENT_CONNECT_RETRY_MAX,
+					peer->connect_attempts - 1);
+		else if (!is_lower)
+			wait = AGENT_CONNECT_PATIENCE;
+		peer->next_connect = now + wait;
+		if (!peer->connect_attempts)
+			peer->reason = REASON_WAITING;
+	} else if (agent->is_linked) {
+		peer->reason = REASON_OFFLINE;
+	}
+	/* Without the hub, or when the hub lost the peer: addresses known from before may still work. */
+	if (!agent->is_linked || !peer->record.is_online) {
+		wait = agent->is_linked || agent->link_since + AGENT_HUB_GONE_AFTER <= now
+			       ? 0
+			       : agent->link_since + AGENT_HUB_GONE_AFTER - now;
+		if (peer->own_rounds)
+			wait += back_off(AGENT_OWN_ROUND, AGENT_OWN_ROUND_MAX, peer->own_rounds - 1);
+		peer->next_own_round = now + wait;
+	}
+	agent_expect(agent, usec_earlier(peer->next_connect, peer->next_own_round));
+}
+
+void peer_refresh(struct agent_peer *peer, usec_t now, bool came_online)
+{
+	bool was_empty = !peer->path.candidate_count;
+
+	if (!peer->has_device)
+		return;
+	set_candidates(peer);
+	if (came_online || was_empty)
+		peer->connect_attempts = peer->own_rounds = 0;
+	if (peer->path.state == PATH_DIRECT) {
+		const struct path_candidate *present = path_chosen(&peer->path);
+
+		/* The peer has moved, it seems: ask now instead of at the next heartbeat. */
+		if (present->kind != CANDIDATE_SEEN && !present->is_listed)
+			path_check(&peer->path, now);
+	}
+	peer_plan(peer, now);
+	agent_expect(peer->agent, path_deadline(&peer->path, now));
+}
+
+void peer_appointment(struct agent_peer *peer, usec_t now, const struct appointment *appointment)
+{
+	memcpy(peer->record.candidates, appointment->candidates, sizeof(appointment->candidates));
+	peer->record.candidate_count = appointment->candidate_count;
+	peer->record.is_online = true;
+	peer->agent->counters.appointments++;
+	peer->connect_attempts++;
+	peer->next_connect = peer->next_own_round = USEC_NEVER;
+	if (!set_candidates(peer)) {
+		peer->reason = REASON_NO_CANDIDATE;
+		peer_plan(peer, now);
+		return;
+	}
+	if (peer->path.state != PATH_DIRECT)
+		peer->reason = REASON_PROBING;
+	path_start_round(&peer->path, now, appointment->delay_ms * USEC_PER_MSEC);
+	agent_expect(peer->agent, path_deadline(&peer->path, now));
+}
+
+void peer_refused(struct agent_peer *peer, usec_t now, const struct refused *refused)
+{
+	usec_t wait = refused->retry_ms * USEC_PER_MSEC;
+
+	if (peer->path.state != PATH_NONE)
+		return;
+	peer->next_connect = USEC_NEVER;
+	switch (refused->reason) {
+	case REFUSAL_OFFLINE:
+		peer->reason = REASON_OFFLINE;
+		return;
+	case REFUSAL_NOT_ALLOWED:
+		peer->reason = REASON_NOT_ALLOWED;
+		return;
+	case REFUSAL_SWITCHED_OFF:
+		peer->reason = REASON_SWITCHED_OFF;
+		break;
+	case REFUSAL_TOO_SOON:
+		break;
+	}
+	peer->next_connect = now + (wait > USEC_PER_SEC ? wait : USEC_PER_SEC);
+	agent_expect(peer->agent, peer->next_connect);
+}
+
+static void ask_hub(struct agent_peer *peer, usec_t now)
+{
+	struct agent *agent = peer->agent;
+	uint8_t bytes[1 + KEY_SIZE];
+	struct writer writer = writer_over(bytes, sizeof(bytes));
+
+	connect_write(&writer, &peer->record.key);
+	agent->ops.send_message(agent->ops.owner, bytes, writer.position);
+	/* Should the answer be lost with the link, the next link asks again; should it never come, so do we. */
+	peer->next_connect = now + AGENT_CONNECT_RETRY;
+}
+
+static void own_round(struct agent_peer *peer, usec_t now)
+{
+	peer->next_own_round = USEC_NEVER;
+	peer->own_rounds++;
+	if (!set_candidates(peer)) {
+		peer->reason = REASON_NO_CANDIDATE;
+		peer->next_own_round =
+			now + back_off(AGENT_OWN_ROUND, AGENT_OWN_ROUND_MAX, peer->own_rounds);
+		return;
+	}
+	path_start_round(&peer->path, now, 0);
+}
+
+static void handshake(struct agent_peer *peer)
+{
+	struct agent *agent = peer->agent;
+	struct agent_traffic traffic;
+
+	peer->handshake_due = USEC_NEVER;
+	agent->ops.get_traffic(agent->ops.owner, peer, &traffic);
+	if (!traffic.has_session && peer->path.state == PATH_DIRECT)
+		agent->ops.start_handshake(agent->ops.owner, peer);
+}
+
+void peer_tick(struct agent_peer *peer, usec_t now, bool may_connect, bool *ret_connected)
+{
+	struct agent *agent = peer->agent;
+	struct agent_traffic traffic;
+
+	*ret_connected = false;
+	if (!peer->has_device)
+		return;
+	if (now >= path_deadline(&peer->path, now)) {
+		agent->ops.get_traffic(agent->ops.owner, peer, &traffic);
+		path_traffic(&peer->path, traffic.last_data, traffic.last_received);
+		path_tick(&peer->path, now);
+	}
+	if (now >= peer->handshake_due)
+		handshake(peer);
+	if (now >= peer->next_connect && may_connect) {
+		*ret_connected = true;
+		ask_hub(peer, now);
+	}
+	if (now >= peer->next_own_round)
+		own_round(peer, now);
+}
+
+usec_t peer_deadline(const struct agent_peer *peer, usec_t now)
+{
+	usec_t deadline;
+
+	if (!peer->has_device)
+		return USEC_NEVER;
+	deadline = usec_earlier(path_deadline(&peer->path, now), peer->handshake_due);
+	return usec_earlier(deadline, usec_earlier(peer->next_connect, peer->next_own_round));
+}
+
+enum agent_rung agent_rung(const struct agent_peer *peer)
+{
+	const struct path_candidate *present = peer->has_device ? path_chosen(&peer->path) : NULL;
+	const struct agent *agent = peer->agent;
+	bool peer_is_public = false, we_are_public = false;
+
+	if (!present)
+		return RUNG_NONE;
+	if (address_is_private(&present->address) && present->kind != CANDIDATE_OBSERVED)
+		return RUNG_DIRECT_LAN;
+	for (size_t i = 0; i < agent->interface_count; i++) {
+		if (!agent->interfaces[i].is_ours &&
+		    prefix_contains_ip(&agent->interfaces[i].prefix, present->address.family,
+				       present->address.ip))
+			return RUNG_DIRECT_LAN;
+	}
+	/* Nobody translated: the address stands on the machine itself. */
+	for (size_t i = 0; i < peer->record.candidate_count; i++)
+		peer_is_public |= peer->record.candidates[i].kind == CANDIDATE_LOCAL &&
+				  address_is_equal(&peer->record.candidates[i].address,
+						   &present->address);
+	for (size_t i = 0; i < agent->self.candidate_count; i++)
+		for (size_t j = 0; j < agent->interface_count; j++)
+			we_are_public |=
+				agent->self.candidates[i].kind == CANDIDATE_OBSERVED &&
+				agent->self.candidates[i].address.family == present->address.family &&
+				!memcmp(agent->self.candidates[i].address.ip,
+					agent->interfaces[j].prefix.ip, 16);
+	return peer_is_public && we_are_public ? RUNG_DIRECT : RUNG_DIRECT_PUNCHED;
+}
+
+const char *agent_rung_name(enum agent_rung rung)
+{
+	static const char *const names[] = {"none", "direct-lan", "direct", "direct-punched"};
+
+	return names[rung];
+}
+
+const char *agent_reason_name(enum agent_reason reason)
+{
+	static const char *const names[] = {
+		[REASON_CONNECTED] = "connected",	[REASON_NOT_WANTED] = "not-wanted",
+		[REASON_WAITING] = "waiting-for-appointment", [REASON_PROBING] = "probing",
+		[REASON_OFFLINE] = "offline",		[REASON_NO_CANDIDATE] = "no-candidate",
+		[REASON_NO_ANSWER] = "no-answer",	[REASON_SWITCHED_OFF] = "appointments-off",
+		[REASON_NOT_ALLOWED] = "not-allowed",	[REASON_KEY_CHANGED] = "key-changed",
+		[REASON_MAP_EXPIRED] = "map-expired",
+	};
+
+	return names[reason];
+}
