@@ -1,5 +1,6 @@
-/* Owner of one UDP port (an IPv4 and an IPv6 socket): receives in batches, unmasks, dispatches by shape to
- * registered handlers, sends. Knows shapes, not meaning. Callbacks run in the loop's thread. */
+/* Owner of one UDP port (an IPv4 and an IPv6 socket): receives in batches, unmasks, dispatches by
+ * shape to registered handlers, sends. Knows shapes, not meaning; never answers anything by itself.
+ * Callbacks run in the loop's thread; they may call everything here but port_free(). */
 #pragma once
 
 #include <stdbool.h>
@@ -13,11 +14,15 @@
 struct loop;
 struct port;
 
-/* Room kept free around packets handed to port_send_run() and delivered by on_data. */
-#define PORT_HEADROOM 64
-#define PORT_TAILROOM 32
+/* Room kept free around packets handed to port_send_run(), and around each received message: before
+ * its first datagram and behind its last. Inside a message one datagram follows the other. */
+#define PORT_HEADROOM    64
+#define PORT_TAILROOM    32
+/* on_data gets at most so many at once. */
+#define PORT_PACKETS_MAX 256
 
-/* One datagram, cut out of its GRO message. The bytes may be changed in place until the handler returns. */
+/* One datagram, cut out of its GRO message. The bytes may be changed in place until the handler
+ * returns. */
 struct port_packet {
 	uint8_t *data;
 	size_t size;
@@ -26,9 +31,11 @@ struct port_packet {
 
 struct port_handlers {
 	void *owner;
-	/* Transport data (type 4), in order of arrival, up to a whole receive batch at once. */
+	/* Transport data (type 4), in order of arrival, at most PORT_PACKETS_MAX. Data before
+	 * a handshake message of the same batch is handed over before it. */
 	void (*on_data)(void *owner, usec_t now, struct port_packet *packets, size_t count);
-	/* One handshake message; shape is WIRE_INITIATION, WIRE_RESPONSE or WIRE_COOKIE (sizes checked). */
+	/* One handshake message; type WG_INITIATION, WG_RESPONSE or WG_COOKIE in data[0], size
+	 * checked. */
 	void (*on_handshake)(void *owner, usec_t now, struct port_packet *packet);
 	/* A datagram of our own: header unmasked in place, class in data[0]. */
 	void (*on_control)(void *owner, usec_t now, struct port_packet *packet);
@@ -36,7 +43,7 @@ struct port_handlers {
 
 enum port_drop {
 	PORT_DROP_MALFORMED, /* WireGuard type with a wrong length */
-	PORT_DROP_STUN,	     /* nobody asked */
+	PORT_DROP_STUN,      /* nobody asked */
 	PORT_DROP_SHORT,
 	PORT_DROP_UNMASKED, /* header check failed under our key: noise, scanners, other software */
 	PORT_DROP_NO_HANDLER,
@@ -62,15 +69,19 @@ void port_free(struct port *port);
 void port_set_handlers(struct port *port, const struct port_handlers *handlers);
 /* The listener key that unmasks what comes to us, NULL = no masked traffic is accepted. Copied. */
 void port_set_mask(struct port *port, const struct mask_key *key);
-/* Moves to another port without losing the handlers. 0 or -errno (then the old port stays). */
+/* Moves to another port (0: any other) without losing handlers and counters; what waits unread on
+ * the old one is lost. 0 or -errno (then the old port stays). */
 int port_set_number(struct port *port, uint16_t listen_port);
+/* 0 or -errno (-EPERM), then the old mark stays. */
 int port_set_fwmark(struct port *port, uint32_t fwmark);
 uint16_t port_number(const struct port *port);
 void port_get_counters(const struct port *port, struct port_counters *ret_counters);
 const char *port_drop_name(enum port_drop drop);
 
-/* 0 or -errno. */
+/* 0 or -errno of the kernel's refusal (-EAFNOSUPPORT: no socket of that family); refusals are
+ * counted. */
 int port_send(struct port *port, const struct address *to, const void *data, size_t size);
-/* A run of datagrams to one destination, cut by segment_size, at most UDP_SEGMENTS_MAX and 65507 bytes. */
+/* A run of datagrams to one destination, cut by segment_size, at most UDP_SEGMENTS_MAX and 65507
+ * bytes. */
 int port_send_run(struct port *port, const struct address *to, uint8_t *data, size_t size,
 		  size_t segment_size);

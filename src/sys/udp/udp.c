@@ -232,7 +232,7 @@ static void read_envelope(struct udp *udp, size_t i, struct udp_message *message
 	}
 	if (message->segment_size > message->size)
 		message->segment_size = message->size;
-	udp->counters.receive_datagrams += datagram_count(message->size, message->segment_size);
+	udp->counters.receive_datagrams += udp_message_datagrams(message);
 }
 
 /* Errors that tell of an earlier datagram, not of this call. */

@@ -41,6 +41,14 @@ struct udp_message {
 	size_t segment_size;
 };
 
+/* How many datagrams the message is; an empty one counts. */
+static inline size_t udp_message_datagrams(const struct udp_message *message)
+{
+	size_t segment_size = message->segment_size ? message->segment_size : message->size;
+
+	return message->size ? (message->size + segment_size - 1) / segment_size : 1;
+}
+
 struct udp_counters {
 	uint64_t send_calls, send_datagrams, send_failures, gso_fallbacks;
 	uint64_t receive_calls, receive_datagrams, truncated;

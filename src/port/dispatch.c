@@ -1,0 +1,110 @@
+#include "port/dispatch.h"
+
+#include "proto/wire/wireguard.h"
+
+void dispatch_done(struct dispatch *dispatch)
+{
+	dispatch_set_mask(dispatch, NULL);
+}
+
+void dispatch_set_mask(struct dispatch *dispatch, const struct mask_key *key)
+{
+	if (dispatch->has_mask)
+		mask_done(&dispatch->mask);
+	dispatch->has_mask = key;
+	if (key)
+		mask_init(&dispatch->mask, key);
+}
+
+static void flush_data(struct dispatch *dispatch, usec_t now)
+{
+	size_t count = dispatch->count;
+
+	if (!count)
+		return;
+	dispatch->count = 0;
+	if (dispatch->handlers.on_data)
+		dispatch->handlers.on_data(dispatch->handlers.owner, now, dispatch->packets, count);
+	else
+		dispatch->drops[PORT_DROP_NO_HANDLER] += count;
+}
+
+static void gather_data(struct dispatch *dispatch, usec_t now, const struct port_packet *packet)
+{
+	if (dispatch->count == PORT_PACKETS_MAX)
+		flush_data(dispatch, now);
+	dispatch->packets[dispatch->count++] = *packet;
+}
+
+static void hand_over(struct dispatch *dispatch, usec_t now, struct port_packet *packet,
+		      void (*handler)(void *owner, usec_t now, struct port_packet *packet))
+{
+	if (handler)
+		handler(dispatch->handlers.owner, now, packet);
+	else
+		dispatch->drops[PORT_DROP_NO_HANDLER]++;
+}
+
+static void dispatch_masked(struct dispatch *dispatch, usec_t now, struct port_packet *packet)
+{
+	if (!dispatch->has_mask || !mask_remove(&dispatch->mask, packet->data, packet->size)) {
+		dispatch->drops[PORT_DROP_UNMASKED]++;
+		return;
+	}
+	flush_data(dispatch, now);
+	hand_over(dispatch, now, packet, dispatch->handlers.on_control);
+}
+
+static void dispatch_packet(struct dispatch *dispatch, usec_t now, struct port_packet *packet)
+{
+	switch (wire_shape_of(packet->data, packet->size)) {
+	case WIRE_DATA:
+		gather_data(dispatch, now, packet);
+		return;
+	case WIRE_INITIATION:
+	case WIRE_RESPONSE:
+	case WIRE_COOKIE:
+		/* Data that came first may use a keypair which this message replaces. */
+		flush_data(dispatch, now);
+		hand_over(dispatch, now, packet, dispatch->handlers.on_handshake);
+		return;
+	case WIRE_MASKED:
+		dispatch_masked(dispatch, now, packet);
+		return;
+	case WIRE_MALFORMED:
+		dispatch->drops[PORT_DROP_MALFORMED]++;
+		return;
+	case WIRE_STUN:
+		/* We send no requests, and answering one would show the port to every scanner. */
+		dispatch->drops[PORT_DROP_STUN]++;
+		return;
+	case WIRE_SHORT:
+		dispatch->drops[PORT_DROP_SHORT]++;
+		return;
+	}
+}
+
+static void dispatch_message(struct dispatch *dispatch, usec_t now,
+			     const struct udp_message *message)
+{
+	size_t segment_size = message->segment_size ? message->segment_size : message->size;
+	size_t offset = 0, left;
+
+	do {
+		struct port_packet packet = {.data = message->data + offset,
+					     .from = message->remote};
+
+		left = message->size - offset;
+		packet.size = left < segment_size ? left : segment_size;
+		offset += packet.size;
+		dispatch_packet(dispatch, now, &packet);
+	} while (offset < message->size);
+}
+
+void dispatch_batch(struct dispatch *dispatch, usec_t now, const struct udp_message *messages,
+		    size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		dispatch_message(dispatch, now, &messages[i]);
+	flush_data(dispatch, now);
+}
