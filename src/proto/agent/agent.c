@@ -289,8 +289,11 @@ void agent_endpoint_seen(struct agent *agent, usec_t now, struct agent_peer *pee
 
 void agent_handshake_completed(struct agent *agent, usec_t now, struct agent_peer *peer)
 {
-	(void)agent;
+	const struct path_candidate *present = peer->has_device ? path_chosen(&peer->path) : NULL;
+
 	(void)now;
+	if (present && peer->handshake_due != USEC_NEVER)
+		agent->ops.set_endpoint(agent->ops.owner, peer, &present->address);
 	peer->handshake_due = USEC_NEVER;
 }
 

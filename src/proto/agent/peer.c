@@ -49,9 +49,11 @@ static bool chosen(struct path *path, void *owner, usec_t now, const struct addr
 	/* A handshake that finished after the probe left proves the present endpoint better. */
 	if (path->state == PATH_DIRECT && traffic.last_handshake > evidence)
 		return false;
-	agent->ops.set_endpoint(agent->ops.owner, peer, address);
 	if (!traffic.has_session)
 		plan_handshake(peer, now);
+	/* Who waits for the other's handshake gets no endpoint yet, or traffic would start one here too. */
+	if (traffic.has_session || pair_is_lower(&agent->identity, &peer->pair.peer))
+		agent->ops.set_endpoint(agent->ops.owner, peer, address);
 	peer->connect_attempts = peer->own_rounds = 0;
 	peer->reason = REASON_CONNECTED;
 	agent_notice(agent, NOTICE_PATH, peer, address_print(address, text));
@@ -272,8 +274,10 @@ static void handshake(struct agent_peer *peer)
 
 	peer->handshake_due = USEC_NEVER;
 	agent->ops.get_traffic(agent->ops.owner, peer, &traffic);
-	if (!traffic.has_session && peer->path.state == PATH_DIRECT)
-		agent->ops.start_handshake(agent->ops.owner, peer);
+	if (traffic.has_session || peer->path.state != PATH_DIRECT)
+		return;
+	agent->ops.set_endpoint(agent->ops.owner, peer, &path_chosen(&peer->path)->address);
+	agent->ops.start_handshake(agent->ops.owner, peer);
 }
 
 void peer_tick(struct agent_peer *peer, usec_t now, bool may_connect, bool *ret_connected)
