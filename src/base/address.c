@@ -163,8 +163,8 @@ bool address_is_private(const struct address *address)
 bool address_is_unusable(const struct address *address)
 {
 	static const char *const prefixes[] = {
-		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
-		"::/127",    "fe80::/10",   "ff00::/8",	      "::ffff:0:0/96",
+		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",   "240.0.0.0/4",
+		"::/127",    "fe80::/10",   "ff00::/8",       "::ffff:0:0/96",
 	};
 
 	if (address->family == FAMILY_NONE || !address->port)
@@ -197,6 +197,8 @@ const char *prefix_print(const struct prefix *prefix, char text[ADDRESS_TEXT_SIZ
 {
 	char ip[INET6_ADDRSTRLEN];
 
+	if (prefix->family == FAMILY_NONE)
+		return strcpy(text, "none");
 	inet_ntop(native_family(prefix->family), prefix->ip, ip, sizeof(ip));
 	snprintf(text, ADDRESS_TEXT_SIZE, "%s/%u", ip, prefix->bits);
 	return text;

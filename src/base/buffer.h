@@ -1,5 +1,5 @@
-/* Growing byte buffer for streams and text (control plane only). data[size] is always a NUL byte once
- * anything was added, so text can be read as a string. */
+/* Growing byte buffer for streams and text (control plane only). data[size] is always a NUL byte
+ * once anything was added, so text can be read as a string. */
 #pragma once
 
 #include <stddef.h>

@@ -4,7 +4,8 @@
 
 struct reader reader_over(const void *data, size_t size)
 {
-	return (struct reader){.data = data, .size = size};
+	/* No pointer arithmetic on NULL. */
+	return (struct reader){.data = data ? data : (const uint8_t *)"", .size = size};
 }
 
 struct writer writer_over(void *data, size_t size)
@@ -120,6 +121,14 @@ uint8_t *write_room(struct writer *writer, size_t size)
 	return room;
 }
 
+static void write_big(struct writer *writer, uint64_t value, size_t size)
+{
+	uint8_t *room = write_room(writer, size);
+
+	for (size_t i = 0; room && i < size; i++)
+		room[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
+}
+
 static void write_little(struct writer *writer, uint64_t value, size_t size)
 {
 	uint8_t *room = write_room(writer, size);
@@ -150,14 +159,12 @@ void write_u64(struct writer *writer, uint64_t value)
 
 void write_u16_be(struct writer *writer, uint16_t value)
 {
-	write_u8(writer, (uint8_t)(value >> 8));
-	write_u8(writer, (uint8_t)value);
+	write_big(writer, value, 2);
 }
 
 void write_u32_be(struct writer *writer, uint32_t value)
 {
-	write_u16_be(writer, (uint16_t)(value >> 16));
-	write_u16_be(writer, (uint16_t)value);
+	write_big(writer, value, 4);
 }
 
 void write_bytes(struct writer *writer, const void *data, size_t size)

@@ -1,6 +1,6 @@
 /* Bounded reading and writing of byte formats with a sticky error: read, read, read, check once
- * (the idea of Knot DNS's wire_ctx). A failed reader returns zeros and stays failed; a failed writer
- * writes nothing more. Integers are little-endian unless the name says be. */
+ * (the idea of Knot DNS's wire_ctx). A failed reader returns zeros and stays failed; a failed
+ * writer writes nothing more. Integers are little-endian unless the name says be. */
 #pragma once
 
 #include <stdbool.h>

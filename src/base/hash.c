@@ -1,5 +1,6 @@
 #include "base/hash.h"
 
+#include <endian.h>
 #include <string.h>
 
 void hash_init(struct hash_table *table, struct hash_node **buckets, size_t bucket_count)
@@ -55,21 +56,59 @@ struct hash_node *hash_next(const struct hash_node *node)
 	return same_hash(node->next, node->hash);
 }
 
+struct sip {
+	uint64_t a, b, c, d;
+};
+
+static uint64_t rotate(uint64_t value, unsigned bits)
+{
+	return value << bits | value >> (64 - bits);
+}
+
+static void sip_rounds(struct sip *sip, unsigned count)
+{
+	while (count--) {
+		sip->a += sip->b;
+		sip->c += sip->d;
+		sip->b = rotate(sip->b, 13) ^ sip->a;
+		sip->d = rotate(sip->d, 16) ^ sip->c;
+		sip->a = rotate(sip->a, 32);
+		sip->c += sip->b;
+		sip->a += sip->d;
+		sip->b = rotate(sip->b, 17) ^ sip->c;
+		sip->d = rotate(sip->d, 21) ^ sip->a;
+		sip->c = rotate(sip->c, 32);
+	}
+}
+
+static void sip_word(struct sip *sip, uint64_t word)
+{
+	sip->d ^= word;
+	sip_rounds(sip, 2);
+	sip->a ^= word;
+}
+
 uint64_t hash_bytes(uint64_t seed, const void *data, size_t size)
 {
+	uint64_t second = seed ^ 0x0808080808080808ULL, word;
+	struct sip sip = {
+		seed ^ 0x736f6d6570736575ULL,
+		second ^ 0x646f72616e646f6dULL,
+		seed ^ 0x6c7967656e657261ULL,
+		second ^ 0x7465646279746573ULL,
+	};
 	const uint8_t *bytes = data;
-	uint64_t hash = seed ^ (size * 0x9e3779b97f4a7c15ULL);
+	size_t left = size;
 
-	while (size) {
-		uint64_t word = 0;
-		size_t part = size < 8 ? size : 8;
-
-		memcpy(&word, bytes, part);
-		hash = (hash ^ word) * 0xff51afd7ed558ccdULL;
-		hash ^= hash >> 32;
-		bytes += part;
-		size -= part;
+	for (; left >= sizeof(word); left -= sizeof(word), bytes += sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
+		sip_word(&sip, le64toh(word));
 	}
-	hash *= 0xc4ceb9fe1a85ec53ULL;
-	return hash ^ (hash >> 33);
+	word = (uint64_t)size << 56;
+	for (size_t i = 0; i < left; i++)
+		word |= (uint64_t)bytes[i] << 8 * i;
+	sip_word(&sip, word);
+	sip.c ^= 0xff;
+	sip_rounds(&sip, 4);
+	return sip.a ^ sip.b ^ sip.c ^ sip.d;
 }

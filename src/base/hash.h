@@ -25,9 +25,11 @@ void hash_remove(struct hash_table *table, struct hash_node *node);
 struct hash_node *hash_first(const struct hash_table *table, uint64_t hash);
 struct hash_node *hash_next(const struct hash_node *node);
 
-/* Seeded 64-bit hash, not for secrets. */
+/* SipHash-2-4 (Aumasson, Bernstein 2012): who does not know the seed cannot make keys collide. Its
+ * 128-bit key is the seed and the seed xor 0x0808080808080808, so published vectors hold. Not for
+ * secrets. */
 uint64_t hash_bytes(uint64_t seed, const void *data, size_t size);
 
 /* Entries whose full hash equals; the body still compares keys. */
-#define hash_for_each(node, table, wanted)                                                         \
+#define hash_for_each(node, table, wanted) \
 	for (node = hash_first(table, wanted); node; node = hash_next(node))

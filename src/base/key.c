@@ -14,7 +14,9 @@ static int digit_value(char c, bool is_url)
 	int value = -1;
 
 	for (int i = 0; i < 64; i++) {
-		int is_equal = (((unsigned)(unsigned char)c ^ (unsigned char)alphabet[is_url][i]) - 1) >> 31;
+		int is_equal =
+			(((unsigned)(unsigned char)c ^ (unsigned char)alphabet[is_url][i]) - 1) >>
+			31;
 
 		value += is_equal * (i + 1);
 	}
@@ -90,7 +92,8 @@ int key_parse(const char *text, struct key *ret_key)
 {
 	struct key key;
 
-	if (strlen(text) != KEY_TEXT_SIZE - 1 || base64_decode(&key, sizeof(key), text, false) != KEY_SIZE)
+	if (strlen(text) != KEY_TEXT_SIZE - 1 ||
+	    base64_decode(&key, sizeof(key), text, false) != KEY_SIZE)
 		return -EINVAL;
 	*ret_key = key;
 	return 0;

@@ -1,12 +1,12 @@
-/* 32-byte keys and their base64 text (RFC 4648, the 44 characters of WireGuard). Decoding is strict: one
- * text per key and one key per text. Comparison of secrets is crypto's matter. */
+/* 32-byte keys and their base64 text (RFC 4648, the 44 characters of WireGuard). Decoding is
+ * strict: one text per key and one key per text. Comparison of secrets is crypto's matter. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEY_SIZE 32
+#define KEY_SIZE      32
 #define KEY_TEXT_SIZE 45 /* with NUL */
 
 struct key {
@@ -20,7 +20,8 @@ void key_print(const struct key *key, char text[KEY_TEXT_SIZE]);
 int key_compare(const struct key *a, const struct key *b);
 bool key_is_equal(const struct key *a, const struct key *b);
 bool key_is_zero(const struct key *key);
-/* A public key all sides accept: below 2^255 - 19, so no second encoding of the same point (security 13). */
+/* A public key all sides accept: below 2^255 - 19, so no second encoding of the same point
+ * (security 13). */
 bool key_is_canonical_point(const struct key *key);
 
 /* base64 and base64url of any size, strict. Decode returns the size or -EINVAL. */

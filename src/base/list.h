@@ -46,17 +46,17 @@ static inline void list_remove(struct list *node)
 }
 
 #define list_entry(node, type, member) container_of(node, type, member)
-#define list_first(list, type, member)                                                             \
+#define list_first(list, type, member) \
 	(list_is_empty(list) ? NULL : list_entry((list)->next, type, member))
 
 /* The body must not remove entries; use list_for_each_safe for that. */
-#define list_for_each(entry, list, member)                                                         \
-	for (entry = list_entry((list)->next, __typeof__(*entry), member);                         \
-	     &entry->member != (list);                                                             \
+#define list_for_each(entry, list, member)                                 \
+	for (entry = list_entry((list)->next, __typeof__(*entry), member); \
+	     &entry->member != (list);                                     \
 	     entry = list_entry(entry->member.next, __typeof__(*entry), member))
 
-#define list_for_each_safe(entry, after, list, member)                                             \
-	for (entry = list_entry((list)->next, __typeof__(*entry), member),                         \
-	    after = list_entry(entry->member.next, __typeof__(*entry), member);                    \
-	     &entry->member != (list);                                                             \
+#define list_for_each_safe(entry, after, list, member)                          \
+	for (entry = list_entry((list)->next, __typeof__(*entry), member),      \
+	    after = list_entry(entry->member.next, __typeof__(*entry), member); \
+	     &entry->member != (list);                                          \
 	     entry = after, after = list_entry(entry->member.next, __typeof__(*entry), member))

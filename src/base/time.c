@@ -11,8 +11,8 @@ static usec_t unit_of(const char *suffix)
 		const char *name;
 		usec_t unit;
 	} units[] = {
-		{"", USEC_PER_SEC},	  {"s", USEC_PER_SEC},	{"ms", USEC_PER_MSEC},
-		{"m", USEC_PER_MINUTE},	  {"h", USEC_PER_HOUR}, {"d", USEC_PER_DAY},
+		{"", USEC_PER_SEC},      {"s", USEC_PER_SEC},  {"ms", USEC_PER_MSEC},
+		{"m", USEC_PER_MINUTE},  {"h", USEC_PER_HOUR}, {"d", USEC_PER_DAY},
 		{"w", 7 * USEC_PER_DAY},
 	};
 
