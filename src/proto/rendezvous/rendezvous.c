@@ -140,7 +140,6 @@ void rendezvous_remove(struct rendezvous *rendezvous, usec_t now, uint64_t revis
 	if (node->is_linked) {
 		rendezvous->ops.send(rendezvous->ops.owner, node, removed, sizeof(removed));
 		rendezvous->ops.close(rendezvous->ops.owner, node);
-		rendezvous->linked_count--;
 	}
 	forget(rendezvous, node);
 	/* Removal is felt at once, not with the next push. */

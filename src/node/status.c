@@ -1,0 +1,188 @@
+/* What `wayleave status` shows, as JSON (the form is stable; more keys may follow). */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "node/node_private.h"
+#include "port/port.h"
+
+static json_t *address_list(const struct prefix *addresses, size_t count)
+{
+	json_t *list = json_array();
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string(prefix_print(&addresses[i], text)));
+	return list;
+}
+
+static json_t *own_addresses(const struct node *node)
+{
+	struct prefix hosts[CONF_ADDRESSES_MAX];
+
+	for (size_t i = 0; i < node->config->address_count; i++) {
+		struct address address = prefix_address(&node->config->addresses[i]);
+
+		hosts[i] = prefix_of_host(&address);
+	}
+	return address_list(hosts, node->config->address_count);
+}
+
+static json_t *key_json(const struct key *key)
+{
+	char text[KEY_TEXT_SIZE];
+
+	key_print(key, text);
+	return json_string(text);
+}
+
+static double seconds(usec_t duration)
+{
+	return (double)(duration / (USEC_PER_SEC / 10)) / 10.0;
+}
+
+static double milliseconds(usec_t duration)
+{
+	return (double)(duration / 10) / 100.0;
+}
+
+static json_t *age_json(usec_t now, usec_t then)
+{
+	return then ? json_real(seconds(usec_since(now, then))) : json_null();
+}
+
+json_t *node_path_json(const struct agent_peer *peer, usec_t now, unsigned mtu)
+{
+	const struct path_candidate *present = peer->has_device ? path_chosen(&peer->path) : NULL;
+	json_t *path = json_object();
+	char text[ADDRESS_TEXT_SIZE];
+
+	json_object_set_new(path, "rung", json_string(agent_rung_name(agent_rung(peer))));
+	json_object_set_new(path, "carrier", present ? json_string("udp") : json_null());
+	json_object_set_new(path, "via", json_array());
+	json_object_set_new(path, "endpoint",
+			    present ? json_string(address_print(&present->address, text))
+				    : json_null());
+	json_object_set_new(path, "mtu", present ? json_integer(mtu) : json_null());
+	json_object_set_new(path, "rtt_ms", present ? json_real(milliseconds(present->rtt)) : json_null());
+	json_object_set_new(path, "loss_percent",
+			    present ? json_real(peer->path.loss_permille / 10.0) : json_null());
+	json_object_set_new(path, "since_s",
+			    present ? json_real(seconds(usec_since(now, peer->path.since)))
+				    : json_null());
+	json_object_set_new(path, "reason", json_string(agent_reason_name(peer->reason)));
+	return path;
+}
+
+static json_t *peer_json(const struct node *node, const struct agent_peer *peer)
+{
+	struct builtin_peer_statistics statistics = {0};
+	usec_t now = loop_now(node->loop);
+	json_t *object = json_object();
+
+	if (peer->has_device)
+		builtin_peer_get_statistics(peer->owner, &statistics);
+	json_object_set_new(object, "name", json_string(peer->record.name));
+	json_object_set_new(object, "public_key", key_json(&peer->record.key));
+	json_object_set_new(object, "addresses",
+			    address_list(peer->record.addresses, peer->record.address_count));
+	json_object_set_new(object, "online", json_boolean(peer->record.is_online));
+	json_object_set_new(object, "path", node_path_json(peer, now, node->config->mtu));
+	json_object_set_new(object, "last_handshake_s", age_json(now, statistics.last_handshake));
+	json_object_set_new(object, "rx_bytes", json_integer((json_int_t)statistics.rx_bytes));
+	json_object_set_new(object, "tx_bytes", json_integer((json_int_t)statistics.tx_bytes));
+	return object;
+}
+
+static json_t *hub_json(const struct node *node)
+{
+	struct builtin_peer_statistics statistics;
+	const struct agent *agent = node->agent;
+	usec_t now = loop_now(node->loop);
+	struct prefix hosts[CONF_ADDRESSES_MAX];
+	json_t *hub = json_object();
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < node->config->hub_address_count; i++)
+		hosts[i] = prefix_of_host(&node->config->hub_addresses[i]);
+	builtin_peer_get_statistics(node->hub.peer, &statistics);
+	json_object_set_new(hub, "name", agent->has_map ? json_string(agent->map.hub_name) : json_null());
+	json_object_set_new(hub, "public_key", key_json(&node->config->hub_key));
+	json_object_set_new(hub, "addresses", address_list(hosts, node->config->hub_address_count));
+	json_object_set_new(hub, "connected", json_boolean(node->link.state == LINK_UP));
+	json_object_set_new(hub, "carrier", json_string("udp"));
+	json_object_set_new(hub, "endpoint",
+			    statistics.endpoint.family
+				    ? json_string(address_print(&statistics.endpoint, text))
+				    : json_null());
+	json_object_set_new(hub, "rtt_ms",
+			    node->link.rtt ? json_real(milliseconds(node->link.rtt)) : json_null());
+	json_object_set_new(hub, "since_s", json_real(seconds(usec_since(now, node->link.since))));
+	json_object_set_new(hub, "last_handshake_s", age_json(now, statistics.last_handshake));
+	json_object_set_new(hub, "waits_for",
+			    node->link.state == LINK_UP ? json_null() : json_string(node_waits_for(node)));
+	return hub;
+}
+
+static json_t *counters_json(const struct node *node)
+{
+	const struct agent_counters *agent = &node->agent->counters;
+	struct builtin_counters device;
+	struct port_counters port;
+	json_t *counters = json_object(), *drops = json_object();
+	char name[80];
+
+	builtin_get_counters(node->builtin, &device);
+	port_get_counters(builtin_port(node->builtin), &port);
+	for (int i = 0; i < BUILTIN_DROP_COUNT; i++)
+		json_object_set_new(drops, builtin_drop_name(i), json_integer((json_int_t)device.drops[i]));
+	for (int i = 0; i < PORT_DROP_COUNT; i++) {
+		snprintf(name, sizeof(name), "port-%s", port_drop_name(i));
+		json_object_set_new(drops, name, json_integer((json_int_t)port.drops[i]));
+	}
+	for (int i = PAIR_OK + 1; i < PAIR_RESULT_COUNT; i++) {
+		snprintf(name, sizeof(name), "control-%s", pair_result_name(i));
+		json_object_set_new(drops, name, json_integer((json_int_t)agent->datagrams[i]));
+	}
+	json_object_set_new(drops, "control-stale", json_integer((json_int_t)agent->stale));
+	json_object_set_new(drops, "candidates-refused",
+			    json_integer((json_int_t)agent->candidates_refused));
+	json_object_set_new(drops, "maps-refused", json_integer((json_int_t)agent->maps_refused));
+	json_object_set_new(drops, "records-skipped", json_integer((json_int_t)agent->records_skipped));
+	json_object_set_new(counters, "drops", drops);
+	json_object_set_new(counters, "probes_sent", json_integer((json_int_t)agent->probes_sent));
+	json_object_set_new(counters, "answers_sent", json_integer((json_int_t)agent->answers_sent));
+	json_object_set_new(counters, "appointments", json_integer((json_int_t)agent->appointments));
+	json_object_set_new(counters, "rx_datagrams", json_integer((json_int_t)port.rx_datagrams));
+	json_object_set_new(counters, "rx_calls", json_integer((json_int_t)port.rx_calls));
+	json_object_set_new(counters, "tx_datagrams", json_integer((json_int_t)port.tx_datagrams));
+	json_object_set_new(counters, "tx_calls", json_integer((json_int_t)port.tx_calls));
+	json_object_set_new(counters, "tx_failures", json_integer((json_int_t)port.tx_failures));
+	return counters;
+}
+
+json_t *node_status(const struct node *node)
+{
+	const struct agent *agent = node->agent;
+	const struct agent_peer *peer;
+	json_t *status = json_object(), *peers = json_array();
+	usec_t now = loop_now(node->loop);
+
+	json_object_set_new(status, "interface", json_string(node->interface_name));
+	json_object_set_new(status, "name",
+			    agent->self.name[0] ? json_string(agent->self.name) : json_null());
+	json_object_set_new(status, "public_key", key_json(&agent->identity.public_key));
+	json_object_set_new(status, "addresses", own_addresses(node));
+	json_object_set_new(status, "device", json_string("builtin"));
+	json_object_set_new(status, "listen_port", json_integer(port_number(builtin_port(node->builtin))));
+	json_object_set_new(status, "map_age_s",
+			    agent->has_map ? json_real(seconds(agent_map_age(agent, now))) : json_null());
+	json_object_set_new(status, "map_revision", json_integer((json_int_t)agent->map.revision));
+	json_object_set_new(status, "hub", hub_json(node));
+	list_for_each(peer, &agent->peers, entry) {
+		if (peer->is_member)
+			json_array_append_new(peers, peer_json(node, peer));
+	}
+	json_object_set_new(status, "peers", peers);
+	json_object_set_new(status, "counters", counters_json(node));
+	return status;
+}
