@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#define TOO_LONG "1111111111111111111111111111111111111111111111111111111111111111"
+
 static struct address address_of(const char *text)
 {
 	struct address address;
@@ -84,8 +86,7 @@ static void what_is_no_address_is_refused_and_leaves_the_result_alone(void **sta
 					    "[fe80::1%eth0]:1",
 					    "hub.example.org:1",
 					    "1.2.3.4/24",
-					    "[::1]:1111111111111111111111111111111111111111111111"
-					    "11111111111111111111"};
+					    ("[::1]:" TOO_LONG)};
 	struct address address, before;
 
 	memset(&before, 0xaa, sizeof(before));

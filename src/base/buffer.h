@@ -15,7 +15,7 @@ void buffer_done(struct buffer *buffer);
 char *buffer_reserve(struct buffer *buffer, size_t size);
 void buffer_add(struct buffer *buffer, const void *data, size_t size);
 void buffer_print(struct buffer *buffer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3), nonnull(2)));
 /* Drops the first size bytes. */
 void buffer_consume(struct buffer *buffer, size_t size);
 /* The text, for the caller to free; the buffer is empty afterwards. Never NULL. */
