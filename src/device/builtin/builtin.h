@@ -56,6 +56,10 @@ struct builtin_events {
 	 * told once per new address until another one is seen. */
 	void (*on_endpoint)(void *owner, struct builtin_peer *peer, const struct address *from,
 			    bool has_moved);
+	/* A packet waits for the peer, which has no session or no endpoint: told for the first one
+	 * and then at most once a second. Without this handler packets for a peer without endpoint
+	 * are dropped. */
+	void (*on_wanted)(void *owner, struct builtin_peer *peer);
 	/* The interface is gone (deleted by somebody); the device only idles from here on. */
 	void (*on_gone)(void *owner);
 };
@@ -150,7 +154,7 @@ enum builtin_drop {
 	BUILTIN_DROP_TUN_MALFORMED, /* not IP, or an offload header that does not fit its packet */
 	BUILTIN_DROP_TUN_TOO_BIG,
 	BUILTIN_DROP_TUN_NO_PEER,     /* no allowed IP matches the destination */
-	BUILTIN_DROP_TUN_NO_ENDPOINT, /* the peer's address is unknown */
+	BUILTIN_DROP_TUN_NO_ENDPOINT, /* the peer's address is unknown, and nobody looks for it */
 	BUILTIN_DROP_TUN_NO_KEY,
 	BUILTIN_DROP_STAGED_OLDEST,  /* the peer's queue was full */
 	BUILTIN_DROP_STAGED_FULL,    /* the device's pool for waiting packets was empty */
