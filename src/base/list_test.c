@@ -28,15 +28,18 @@ static void an_empty_list_has_no_first_entry(void **state)
 
 static void removing_twice_is_harmless(void **state)
 {
-	struct item first = {1}, second = {2};
+	struct item first = {1}, second = {2}, third = {3};
 	struct list list;
 
 	list_init(&list);
 	list_append(&list, &first.node);
 	list_append(&list, &second.node);
 	list_remove(&first.node);
+	/* Where first was, third is now: a second removal must not unlink that. */
+	list_prepend(&list, &third.node);
 	list_remove(&first.node);
-	assert_ptr_equal(list_first(&list, struct item, node), &second);
+	assert_ptr_equal(list_first(&list, struct item, node), &third);
+	list_remove(&third.node);
 	list_remove(&second.node);
 	list_remove(&second.node);
 	assert_true(list_is_empty(&list));
