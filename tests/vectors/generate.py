@@ -293,7 +293,8 @@ def links():
 TABLES = (hashes, hmacs, hkdfs, noise_kdfs, x25519s, aeads, xaeads, blocks, mask_keys, masked, pair_keys,
           pair_hints, sessions, links)
 
-HEAD = """/* Known answers, made by tests/vectors/generate.py (plain Python, no line shared with src/). Do not edit. */
+HEAD = """/* Known answers, made by tests/vectors/generate.py (plain Python, shares nothing with src/): never
+ * edit them. */
 #pragma once
 
 #include <stddef.h>

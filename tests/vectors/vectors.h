@@ -1,4 +1,5 @@
-/* Known answers, made by tests/vectors/generate.py (plain Python, no line shared with src/). Do not edit. */
+/* Known answers, made by tests/vectors/generate.py (plain Python, shares nothing with src/): never
+ * edit them. */
 #pragma once
 
 #include <stddef.h>
