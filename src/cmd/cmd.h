@@ -47,4 +47,8 @@ int cmd_finish_output(void);
 
 /* The subcommands. A new one: its prototype here, its line in main.c's table, its file in
  * meson.build. */
+int cmd_down(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_ping(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_trust(int argc, char **argv);
