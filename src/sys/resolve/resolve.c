@@ -78,7 +78,7 @@ const char *resolve_error_text(int error)
 	case ETIMEDOUT:
 		return "no DNS server answered in time";
 	case ECONNREFUSED:
-		return "no DNS server there, or it refuses";
+		return "no DNS server there, or it refuses or fails";
 	case EINVAL:
 		return "not a host name";
 	default:

@@ -26,10 +26,14 @@ void resolve_free(struct resolve *resolve);
 /* 0, or -EINVAL when host is neither an IP address nor written like a name. After 0, on_done is
  * called exactly once unless cancelled, in a later turn of the loop and never from here, also for
  * an IP address, for which nobody is asked. Either count > 0 and error is 0, or count is 0 and
- * error says: -ENOENT       there is no such name, or it has no address -ETIMEDOUT    no server
- * answered in time -ECONNREFUSED no server there, or it refuses -EBADMSG      no answer that could
- * be used The order is that of RFC 6724: what this machine reaches best comes first. addresses are
- * borrowed until on_done returns; it may start, cancel and free everything here. host is copied. */
+ * error is minus one of these:
+ * - ENOENT: there is no such name, or it has no address
+ * - ETIMEDOUT: no server answered in time
+ * - ECONNREFUSED: no server there, or it refuses or fails
+ * - EBADMSG: no answer that could be used
+ *
+ * The order is that of RFC 6724: what this machine reaches best comes first. addresses are borrowed
+ * until on_done returns; it may start, cancel and free everything here. host is copied. */
 int resolve_start(struct resolve *resolve, const char *host,
 		  void (*on_done)(void *owner, const struct address *addresses, size_t count,
 				  int error),
