@@ -14,6 +14,7 @@
 #include "crypto/secret.h"
 #include "node/node.h"
 #include "proto/wire/join.h"
+#include "proto/wire/message.h"
 #include "sys/state/daemon.h"
 #include "sys/state/files.h"
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -68,7 +69,7 @@ static void node_free(void *owner, struct rendezvous_node *node)
 	(void)owner;
 	if (member->device)
 		builtin_peer_remove(member->device);
-	secret_free(member);
+	secret_free(member, sizeof(*member));
 }
 
 static void send_message(void *owner, struct rendezvous_node *node, const void *data, size_t size)
@@ -357,16 +358,16 @@ static void stop(struct hub *hub)
 	if (hub->rendezvous) {
 		loop_timer_stop(hub->loop, &hub->tick_timer);
 		rendezvous_done(hub->rendezvous);
-		secret_free(hub->rendezvous);
+		secret_free(hub->rendezvous, sizeof(*hub->rendezvous));
 	}
 	builtin_free(hub->builtin);
 	if (hub->enrol) {
 		enrol_server_done(hub->enrol);
-		secret_free(hub->enrol);
+		secret_free(hub->enrol, sizeof(*hub->enrol));
 	}
 	if (hub->identity) {
 		pair_identity_wipe(hub->identity);
-		secret_free(hub->identity);
+		secret_free(hub->identity, sizeof(*hub->identity));
 	}
 	if (hub->netlink)
 		netlink_close(hub->netlink);

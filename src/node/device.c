@@ -19,7 +19,7 @@ static struct agent_peer *peer_new(void *owner)
 static void peer_free(void *owner, struct agent_peer *peer)
 {
 	(void)owner;
-	secret_free(peer);
+	secret_free(peer, sizeof(*peer));
 }
 
 static int allow_addresses(struct builtin_peer *device, const struct map_node *record)

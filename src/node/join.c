@@ -255,7 +255,7 @@ static void cleanup(struct joining *joining)
 		resolve_free(joining->resolve);
 	loop_free(joining->loop);
 	enrol_client_done(&joining->client);
-	secret_free(joining);
+	secret_free(joining, sizeof(*joining));
 }
 
 int node_join(const struct node_join_options *options, struct node_config *ret_config,
@@ -270,7 +270,7 @@ int node_join(const struct node_join_options *options, struct node_config *ret_c
 		auto_free char *text = state_describe("write", options->key_path, error);
 
 		buffer_print(ret_error, "%s", text);
-		secret_free(joining);
+		secret_free(joining, sizeof(*joining));
 		aead_free(aead);
 		return error;
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -329,7 +330,7 @@ static void stop(struct node *node)
 		node_hub_stop(node);
 	if (node->agent) {
 		agent_done(node->agent);
-		secret_free(node->agent);
+		secret_free(node->agent, sizeof(*node->agent));
 	}
 	builtin_free(node->builtin);
 	if (node->resolve)
