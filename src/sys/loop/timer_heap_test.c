@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/memory.h"
+#include "seeded.h"
 #include "sys/loop/timer_heap.h"
 
 #include <cmocka.h>
@@ -35,12 +36,6 @@ static int model_earliest(const struct model *model)
 	return best;
 }
 
-static uint32_t draw(uint64_t *state, uint32_t limit)
-{
-	*state = *state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(*state >> 33) % limit;
-}
-
 static void compare_earliest(const struct timer_heap *heap, const struct model *model)
 {
 	int best = model_earliest(model);
@@ -68,15 +63,16 @@ static void the_heap_agrees_with_a_plain_array(void **state)
 	struct loop_timer timers[TIMERS] = {0};
 	struct timer_heap heap = {0};
 	struct model model = {0};
-	uint64_t random = 20240607;
+	struct seeded seeded;
 
-	print_message("seed %llu\n", (unsigned long long)random);
+	seeded_start(&seeded, __func__);
 	for (int i = 0; i < TIMERS; i++)
 		model.times[i] = USEC_NEVER;
 	for (int step = 0; step < STEPS; step++) {
-		uint32_t i = draw(&random, TIMERS), time = draw(&random, HIGHEST_TIME);
+		uint32_t i = seeded_below(&seeded, TIMERS),
+			 time = seeded_below(&seeded, HIGHEST_TIME);
 
-		switch (draw(&random, 4)) {
+		switch (seeded_below(&seeded, 4)) {
 		case 0:
 		case 1:
 			timer_heap_set(&heap, &timers[i], time);

@@ -1,12 +1,7 @@
 #include <errno.h>
 #include <net/if.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,157 +10,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "sys/udp/udp.h"
-
-#include <cmocka.h>
-
-#define MESSAGES     8
-#define MESSAGE_SIZE 65535
-#define WAIT_MS      10000 /* a test that needs it has failed */
-
-/* What sendmmsg() answers in the code under test; the linker puts ours in front (--wrap). */
-struct refusal {
-	int error;         /* 0: the kernel decides */
-	int times;         /* how often it is given */
-	int after;         /* calls let through first */
-	bool is_gso_only;  /* only when the first message carries UDP_SEGMENT */
-	unsigned at_most;  /* messages taken per call, 0: all */
-	unsigned gso_seen; /* messages with UDP_SEGMENT that reached the kernel */
-};
-
-static struct refusal refusal;
-
-int __real_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags);
-int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags);
-
-static bool has_gso(struct mmsghdr *header)
-{
-	struct cmsghdr *control;
-
-	for (control = CMSG_FIRSTHDR(&header->msg_hdr); control;
-	     control = CMSG_NXTHDR(&header->msg_hdr, control)) {
-		if (control->cmsg_level == IPPROTO_UDP && control->cmsg_type == UDP_SEGMENT)
-			return true;
-	}
-	return false;
-}
-
-int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags)
-{
-	int sent;
-
-	if (refusal.error && refusal.times && !refusal.after &&
-	    (!refusal.is_gso_only || has_gso(&headers[0]))) {
-		refusal.times--;
-		errno = refusal.error;
-		return -1;
-	}
-	if (refusal.after)
-		refusal.after--;
-	if (refusal.at_most && count > refusal.at_most)
-		count = refusal.at_most;
-	sent = __real_sendmmsg(fd, headers, count, flags);
-	for (int i = 0; i < sent; i++)
-		refusal.gso_seen += has_gso(&headers[i]);
-	return sent;
-}
-
-/* A pair of sockets on loopback. */
-struct pair {
-	struct udp *sender, *receiver;
-	struct address to;
-	uint8_t *room; /* MESSAGES * MESSAGE_SIZE */
-	struct udp_message messages[MESSAGES];
-};
-
-static struct udp_options loopback(const char *text)
-{
-	struct udp_options options = {0};
-
-	assert_int_equal(address_parse(text, 1, &options.bind), 0);
-	options.bind.port = 0;
-	return options;
-}
-
-static void pair_open(struct pair *pair, const char *ip, bool without_gso, bool without_gro)
-{
-	struct udp_options options = loopback(ip);
-
-	*pair = (struct pair){.to = options.bind, .room = memory_new(MESSAGES * MESSAGE_SIZE)};
-	options.without_gso = without_gso;
-	options.without_gro = without_gro;
-	assert_int_equal(udp_open(&options, &pair->sender), 0);
-	assert_int_equal(udp_open(&options, &pair->receiver), 0);
-	pair->to.port = udp_port(pair->receiver);
-	for (int i = 0; i < MESSAGES; i++)
-		pair->messages[i] = (struct udp_message){.data = pair->room + i * MESSAGE_SIZE,
-							 .capacity = MESSAGE_SIZE};
-}
-
-static void pair_close(struct pair *pair)
-{
-	udp_close(pair->sender);
-	udp_close(pair->receiver);
-	free(pair->room);
-}
-
-static int pair_receive(struct pair *pair)
-{
-	struct pollfd wait = {.fd = udp_fd(pair->receiver), .events = POLLIN};
-
-	assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
-	return udp_receive(pair->receiver, pair->messages, MESSAGES);
-}
-
-/* Datagram i is filled with bytes that tell i and the offset. */
-static uint8_t byte_of(size_t position)
-{
-	return (uint8_t)(position * 2654435761u >> 13);
-}
-
-static uint8_t *pattern(size_t size)
-{
-	uint8_t *data = memory_new(size);
-
-	for (size_t i = 0; i < size; i++)
-		data[i] = byte_of(i);
-	return data;
-}
-
-/* Receives `size` bytes of the pattern, in order, in datagrams of segment_size. Returns the number
- * of kernel messages they came in. */
-static size_t expect_run(struct pair *pair, size_t size, size_t segment_size)
-{
-	size_t position = 0, messages = 0;
-
-	while (position < size) {
-		int count = pair_receive(pair);
-
-		assert_true(count > 0);
-		for (int i = 0; i < count; i++) {
-			const struct udp_message *message = &pair->messages[i];
-			size_t left = size - position;
-
-			assert_int_equal(message->segment_size,
-					 left < segment_size ? left : segment_size);
-			assert_true(message->size <= left);
-			for (size_t j = 0; j < message->size; j++)
-				assert_int_equal(message->data[j], byte_of(position + j));
-			position += message->size;
-			messages++;
-		}
-	}
-	return messages;
-}
-
-static int send_run(struct pair *pair, size_t size, size_t segment_size)
-{
-	auto_free uint8_t *data = pattern(size);
-	struct udp_message message = {
-		.remote = pair->to, .data = data, .size = size, .segment_size = segment_size};
-
-	return udp_send(pair->sender, &message, 1);
-}
+#include "seeded.h"
+#include "sys/udp/test_pair.h"
 
 static int reset(void **state)
 {
@@ -249,20 +95,17 @@ static void a_run_of_more_than_65507_bytes_is_split(void **state)
 
 static void random_runs_arrive_whole_whatever_the_offloads(void **state)
 {
-	uint32_t random = 20240608;
+	struct seeded seeded;
 
-	print_message("seed %u\n", random);
+	seeded_start(&seeded, __func__);
 	for (int round = 0; round < 60; round++) {
 		struct pair pair;
-		size_t segment_size, size;
+		size_t segment_size = 1 + seeded_below(&seeded, 1500);
+		size_t size = 1 + seeded_below(&seeded, (uint32_t)segment_size * 150);
 
-		random = random * 1664525 + 1013904223;
-		segment_size = 1 + (random >> 16) % 1500;
-		random = random * 1664525 + 1013904223;
-		size = 1 + (random >> 8) % (segment_size * 150);
-		refusal.at_most = random >> 30;
-		pair_open(&pair, random & 0x40000 ? "127.0.0.1" : "::1", random & 0x80000,
-			  random & 0x100000);
+		refusal.at_most = seeded_below(&seeded, 4);
+		pair_open(&pair, seeded_below(&seeded, 2) ? "127.0.0.1" : "::1",
+			  seeded_below(&seeded, 2), seeded_below(&seeded, 2));
 		assert_int_equal(send_run(&pair, size, segment_size), 0);
 		expect_run(&pair, size, segment_size);
 		pair_close(&pair);
