@@ -316,6 +316,23 @@ static void a_timer_moved_later_rings_once_and_late(void **state)
 	assert_string_equal(log, "a");
 }
 
+static void an_earlier_timer_shortens_a_wait_that_was_set_for_a_later_one(void **state)
+{
+	struct loop *loop = *state;
+	char log[8] = "";
+	struct bell late = bell_new(loop, 'l', log), early = bell_new(loop, 'e', log);
+	usec_t start = loop_now(loop);
+
+	bell_set(&late, start + LONG_WAIT);
+	loop_wake(loop);
+	assert_int_equal(loop_turn(loop, USEC_NEVER), 0);
+	bell_set(&early, loop_now(loop) + 1000);
+	while (!log[0])
+		assert_int_equal(loop_turn(loop, USEC_NEVER), 0);
+	assert_string_equal(log, "e");
+	loop_timer_stop(loop, &late.timer);
+}
+
 static void a_past_deadline_rings_in_the_next_turn_not_in_this_one(void **state)
 {
 	struct loop *loop = *state;
@@ -485,6 +502,7 @@ int main(void)
 		loop_test(timers_ring_in_order_of_deadline_and_then_of_setting),
 		loop_test(a_timer_never_rings_early),
 		loop_test(a_timer_moved_later_rings_once_and_late),
+		loop_test(an_earlier_timer_shortens_a_wait_that_was_set_for_a_later_one),
 		loop_test(a_past_deadline_rings_in_the_next_turn_not_in_this_one),
 		loop_test(a_timer_stopped_by_another_of_the_same_turn_stays_silent),
 		loop_test(never_disarms),

@@ -174,6 +174,25 @@ static void einval_resends_the_run_and_keeps_gso(void **state)
 	pair_close(&pair);
 }
 
+static void einval_concerns_its_message_only(void **state)
+{
+	auto_free uint8_t *data = pattern(60 * 500);
+	struct udp_message messages[2];
+	struct pair pair;
+
+	pair_open(&pair, "127.0.0.1", false, false);
+	for (int i = 0; i < 2; i++)
+		messages[i] = (struct udp_message){.remote = pair.to,
+						   .data = data + i * 30 * 500,
+						   .size = 30 * 500,
+						   .segment_size = 500};
+	refusal = (struct refusal){.error = EINVAL, .times = 1, .is_gso_only = true};
+	assert_int_equal(udp_send(pair.sender, messages, 2), 0);
+	assert_int_equal(expect_run(&pair, 60 * 500, 500), 31);
+	assert_int_equal(refusal.gso_seen, 1);
+	pair_close(&pair);
+}
+
 /* The kernel itself refuses here: GSO needs checksums. */
 static void a_kernel_that_refuses_gso_gets_single_datagrams(void **state)
 {
@@ -482,6 +501,7 @@ int main(void)
 		udp_test(a_batch_goes_to_several_destinations_in_order),
 		udp_test(eio_resends_the_run_and_ends_gso),
 		udp_test(einval_resends_the_run_and_keeps_gso),
+		udp_test(einval_concerns_its_message_only),
 		udp_test(a_kernel_that_refuses_gso_gets_single_datagrams),
 		udp_test(a_refusal_in_mid_batch_loses_nothing_but_gso),
 		udp_test(what_the_kernel_refuses_is_counted_and_the_rest_goes_on),
