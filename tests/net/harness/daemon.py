@@ -1,5 +1,6 @@
 """Wayleave's daemons in a host: a hub, a node. Each has its own folders and its own interface name."""
 
+import functools
 import glob
 import json
 import os
@@ -7,12 +8,15 @@ import shlex
 import signal
 import subprocess
 
+from .disk import small_disk
 from .wait import wait_for
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 COMMAND_SECONDS = 20
 START_SECONDS = 10
 CONNECT_SECONDS = 10
+
+DIRECT = "direct-lan", "direct", "direct-punched"
 
 MESH = "100.100.96.1/24"
 PORT = 51820
@@ -39,6 +43,7 @@ class Daemon:
             os.path.join(self.folder, part) for part in ("config", "state", "run")
         )
         self.log_path = os.path.join(self.folder, "log")
+        self.program = binary()
         for folder in self.folder, self.config, self.state, self.sockets:
             os.mkdir(folder, 0o755)
         self.process = None
@@ -56,7 +61,7 @@ class Daemon:
         """`wayleave` with these words, to its end."""
         options.setdefault("timeout", COMMAND_SECONDS)
         done = subprocess.run(
-            self.host.namespace.argv(binary(), *words),
+            self.host.namespace.argv(self.program, *words),
             env=self.environment(),
             text=True,
             capture_output=True,
@@ -73,7 +78,7 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             return self.host.spawn(
                 *wrapper,
-                binary(),
+                self.program,
                 *words,
                 env=self.environment(),
                 stdin=stdin,
@@ -82,10 +87,13 @@ class Daemon:
             )
 
     def log(self):
-        if not os.path.exists(self.log_path):
-            return ""
-        with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        """What it said, in the foreground and in the background."""
+        said = []
+        for path in self.log_path, os.path.join(self.state, self.interface + ".log"):
+            if os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    said.append(file.read())
+        return "".join(said)
 
     def kill(self):
         """kill -9: no farewell, no cleaning."""
@@ -100,6 +108,10 @@ class Daemon:
         process.send_signal(sign)
         return process.wait(timeout=START_SECONDS)
 
+    def small_state_disk(self, size):
+        """While it does not run: its state is on a small disk until the block ends."""
+        return small_disk(self.state, size)
+
     def has_interface(self):
         return self.host.run("ip", "link", "show", self.interface, check=False).returncode == 0
 
@@ -107,24 +119,23 @@ class Daemon:
 class Hub(Daemon):
     """A hub on a public host, initialised and running."""
 
-    def __init__(self, host, address=MESH, settings="", is_started=True):
-        super().__init__(host, "hub")
+    def __init__(self, host, address=MESH, settings="", name="hub", options=()):
+        super().__init__(host, name)
+        self._options = options
         self.endpoint = endpoint(host.public or host.public6, PORT)
         addresses = [word for one in address.split() for word in ("--address", one)]
         self.command("hub", "init", *addresses, "--endpoint", self.endpoint)
         self.address = address.split()[0].split("/")[0]
         self._set(settings)
-        if is_started:
-            self.start()
+        self.start()
 
     def start(self):
-        self.process = self.spawn("hub", "run", "-i", self.interface)
+        self.process = self.spawn("hub", "run", "-i", self.interface, *self._options)
         wait_for(self.is_answering, START_SECONDS, "the hub to answer")
 
     def is_answering(self):
         assert self.process.poll() is None, f"the hub ended with {self.process.returncode}"
-        socket = os.path.join(self.sockets, self.interface + ".sock")
-        return os.path.exists(socket) and self.hub("node", "list", check=False).returncode == 0
+        return self.has_interface() and self.hub("node", "list", check=False).returncode == 0
 
     def hub(self, *words, **options):
         """`wayleave hub` with these words."""
@@ -155,7 +166,8 @@ class Node(Daemon):
     def join(self, token, is_awaited=True, options=()):
         """`wayleave up - --foreground` with the join string on stdin."""
         self.process = self.spawn(
-            *("up", "-", "-i", self.interface, "--foreground", *options), stdin=subprocess.PIPE
+            *("up", "-", "-i", self.interface, "--name", self.name, "--foreground", *options),
+            stdin=subprocess.PIPE,
         )
         self.process.stdin.write(token.encode() + b"\n")
         self.process.stdin.close()
@@ -188,10 +200,16 @@ class Node(Daemon):
         status = self.status()
         return status and status["hub"]["connected"]
 
-    @property
+    @functools.cached_property
     def address(self):
         """Its first mesh address."""
         return self.status()["addresses"][0].split("/")[0]
+
+    @functools.cached_property
+    def address6(self):
+        """Its first IPv6 mesh address."""
+        addresses = [address.split("/")[0] for address in self.status()["addresses"]]
+        return next(address for address in addresses if ":" in address)
 
     def peers(self):
         status = self.status()
@@ -201,13 +219,16 @@ class Node(Daemon):
         """What it knows of another Node; None when it does not know it."""
         return next((peer for peer in self.peers().values() if peer["public_key"] == other.key), None)
 
-    @property
+    @functools.cached_property
     def key(self):
         return self.status()["public_key"]
 
     def rung_to(self, other):
         peer = self.peer(other)
         return peer["path"]["rung"] if peer else None
+
+    def is_direct_to(self, other):
+        return self.rung_to(other) in DIRECT
 
     def endpoint_of(self, other):
         peer = self.peer(other)

@@ -43,6 +43,13 @@ def transfer(sender, receiver, address, hub, place, bulk_bytes=BULK_BYTES):
         return Transfer(at_hub.bytes(), list(at_hub.packets()), list(at_place.packets()))
 
 
+def prove_nodes_direct(hub, a, b, address=None, **where):
+    """The same for two nodes, in both directions."""
+    assert a.is_direct_to(b), a.status()
+    prove_direct(a.host, b.host, address or b.address, hub.host, **where)
+    return prove_direct(b.host, a.host, a.address6 if address else a.address, hub.host, **where)
+
+
 def prove_direct(sender, receiver, address, hub, place=None, between=None):
     """Asserts the claims above. place and between: None for the internet and the two public addresses."""
     is_ipv6 = sender.public is None or receiver.public is None

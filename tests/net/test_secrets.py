@@ -1,0 +1,199 @@
+"""Who has no business with the hub's control link gets nothing from it; and secrets stay where they belong.
+
+    neighbour --- 10.9.0.0/24 --- hub 203.0.113.10 --- core --- a, b public
+"""
+
+import base64
+import os
+import socket
+
+import pytest
+from harness import Hub, Node, first_reply
+
+HUB = "203.0.113.10"
+CONTROL_PORT = 51821
+NOBODY = 65534
+CLOSED_SECONDS = 8
+
+BROWSER = (
+    b"GET /map HTTP/1.1\r\nHost: 100.100.96.1:51821\r\nOrigin: http://evil.example\r\n"
+    b"Sec-Fetch-Mode: cors\r\nCookie: a=b\r\n\r\n"
+)
+GUESSES = {
+    "browser": BROWSER,
+    "rebinding": b"POST /endpoints HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}",
+    "right length, wrong proof": b"\x34\0\0\0WLC1" + bytes(48),
+    "random frame": b"\x34\0\0\0" + os.urandom(52),
+    "silence": b"",
+    "too long": b"\xff\xff\xff\x7f",
+    "empty": b"\0\0\0\0",
+}
+
+
+@pytest.fixture
+def hub(net):
+    return Hub(net.public("hub", HUB), options=("--verbose",))
+
+
+@pytest.fixture
+def a(net, hub):
+    return hub.node(net.public("a", "203.0.113.20"), options=("--verbose",))
+
+
+def connect(namespace, address, device=None):
+    """A TCP connection to the control port, or None when it is refused or not answered."""
+    tcp = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    tcp.settimeout(2)
+    if device:
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    try:
+        tcp.connect((address, CONTROL_PORT))
+    except OSError:
+        tcp.close()
+        return None
+    return tcp
+
+
+@pytest.mark.parametrize("guess", GUESSES.values(), ids=GUESSES.keys())
+def test_a_local_user_on_a_node_gets_no_byte(hub, a, guess):
+    """The tunnel address is right, so the connection stands; the proof is missing, so it is cut."""
+    tcp = connect(a.host.namespace, hub.address)
+    assert tcp, "the port should have answered at all"
+    with tcp:
+        tcp.settimeout(CLOSED_SECONDS)
+        tcp.sendall(guess)
+        try:
+            assert tcp.recv(100) == b""
+        except ConnectionResetError:
+            pass
+    assert a.is_connected()
+
+
+def test_strangers_cannot_crowd_out_the_daemon(hub, a):
+    crowd = [connect(a.host.namespace, hub.address) for _ in range(50)]
+    try:
+        a.kill()
+        a.up()
+    finally:
+        for tcp in filter(None, crowd):
+            tcp.close()
+
+
+def test_a_neighbour_on_the_hubs_lan_gets_no_connection(net, hub, a):
+    """Linux takes packets for any of its addresses on any interface; the listener must not."""
+    neighbour = net.public("nb", "203.0.113.77")
+    neighbour.cable("eth1", "10.9.0.2/24", hub.host, "eth1", "10.9.0.1/24")
+    neighbour.namespace.ip(f"route add {hub.address}/32 via 10.9.0.1 dev eth1")
+    assert first_reply(neighbour, hub.address, 2), "the weak host model: the address itself answers"
+    assert connect(neighbour.namespace, hub.address) is None
+
+
+def test_a_local_user_on_the_hub_gets_no_connection(hub, a):
+    assert connect(hub.host.namespace, hub.address) is None
+
+
+def test_the_public_address_has_no_control_port(net, hub, a):
+    assert connect(a.host.namespace, HUB) is None
+
+
+def test_secrets_appear_nowhere(net, hub, a):
+    """Private keys, tokens and the site secret: not in arguments, logs, status, nor the database."""
+    tokens = [hub.token(), hub.token(), hub.token("--reusable")]
+    b, c = (Node(net.public(name, address), name) for name, address in (("b", "203.0.113.30"), ("c", "203.0.113.40")))
+    b.join(tokens[0], options=("--verbose",))
+    c.process = c.spawn("up", tokens[1], "-i", c.interface, "--foreground", "--verbose")
+    c.await_hub()
+    assert first_reply(b.host, c.address, 5)
+    secrets = {}
+    for token in tokens:
+        secrets |= forms_of_join(token)
+    for daemon in hub, a, b, c:
+        secrets |= forms_of("private key of " + daemon.name, private_key(daemon))
+    places = {"argv " + path: content for path, content in arguments()}
+    for daemon in hub, a, b, c:
+        places["log of " + daemon.name] = daemon.log().encode()
+    for node in a, b, c:
+        for words in (), ("--json",):
+            done = node.command("status", "-i", node.interface, *words)
+            places[f"status of {node.name} {words}"] = (done.stdout + done.stderr).encode()
+        places["wg show of " + node.name] = node.host.run("wg", "show", node.interface).stdout.encode()
+    for words in ("node", "list"), ("token", "list"), ("node", "show", "a"):
+        places[f"hub {words}"] = hub.hub(*words).stdout.encode()
+    for path, content in files_below(hub.state):
+        places[path] = content
+    database = [name for name in places if name.startswith(hub.state)]
+    assert database and len(places) > 20, "the search must have something to search"
+    found = [(what, where) for what, form in secrets.items() for where, content in places.items() if form in content]
+    found = [hit for hit in found if not is_rightful(*hit, hub)]
+    assert not found
+    assert b"203.0.113" in places["log of a"] + places["log of hub"], "the logs are not just empty"
+
+
+def test_files_with_secrets_are_for_the_owner_only(hub, a):
+    for daemon in hub, a:
+        for folder in daemon.config, daemon.state:
+            for path, content in files_below(folder):
+                forms = forms_of("key", private_key(daemon)) | forms_of("site", site_secret(a))
+                if any(form in content for form in forms.values()):
+                    assert os.stat(path).st_mode & 0o077 == 0, path
+
+
+def is_rightful(what, where, hub):
+    """The site secret belongs to the network's state, which the hub must keep."""
+    return what.startswith("site secret") and where.startswith(hub.state)
+
+
+def forms_of(name, raw):
+    """Every way in which 16 or 32 bytes could be written down."""
+    url = base64.urlsafe_b64encode(raw).rstrip(b"=")
+    return {
+        name: raw,
+        name + " (hex)": raw.hex().encode(),
+        name + " (HEX)": raw.hex().upper().encode(),
+        name + " (base64)": base64.b64encode(raw).rstrip(b"="),
+        name + " (base64url)": url,
+    }
+
+
+def forms_of_join(text):
+    """docs/protocol.md, section 6: network id 16, hub key 32, site secret 32, token id 8, token 16."""
+    raw = base64.urlsafe_b64decode(text[4:] + "=" * (-len(text[4:]) % 4))
+    site, token = raw[48:80], raw[88:104]
+    return {
+        "join string " + text[-6:]: text[4:].encode(),
+        **forms_of("token " + text[-6:], token),
+        **forms_of("site secret", site),
+    }
+
+
+def private_key(daemon):
+    return _config_value(daemon, "PrivateKey")
+
+
+def site_secret(node):
+    return _config_value(node, "SiteSecret")
+
+
+def _config_value(daemon, name):
+    (file,) = [name for name in os.listdir(daemon.config) if name.endswith(".conf")]
+    with open(os.path.join(daemon.config, file), encoding="utf-8") as config:
+        line = next(line for line in config if line.startswith(name))
+    return base64.b64decode(line.split("=", 1)[1].strip())
+
+
+def arguments():
+    """The command line of every process on the machine."""
+    for process in os.listdir("/proc"):
+        if process.isdigit():
+            try:
+                with open(f"/proc/{process}/cmdline", "rb") as file:
+                    yield process, file.read()
+            except OSError:
+                pass  # ended meanwhile
+
+
+def files_below(folder):
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(path, name), "rb") as file:
+                yield os.path.join(path, name), file.read()
