@@ -1,12 +1,13 @@
-/* The control link between a node's daemon and its hub: a TCP connection inside the tunnel, on which both first
- * prove the pair's api key, and then seal and number every frame (docs/protocol.md, "Control link").
- * The tunnel's source address names the node; this proves that its daemon itself speaks, not a local user,
- * a browser or a routed neighbour (security 5). Whoever cannot prove it gets no byte.
+/* The control link between a node's daemon and its hub: a TCP connection inside the tunnel, on
+ * which both first prove the pair's api key, and then seal and number every frame
+ * (docs/protocol.md, "Control link"). The tunnel's source address names the node; this proves that
+ * its daemon itself speaks, not a local user, a browser or a routed neighbour (security 5). Whoever
+ * cannot prove it gets no byte.
  *
- *   node -> hub   "WLC1" | client nonce, 32 | MAC, 16 = BLAKE2s(api key; "wayleave link v1" | client nonce)
- *   hub -> node   hub nonce, 32 | MAC, 16 = BLAKE2s(api key; "wayleave link v1" | client nonce | hub nonce)
- *   then both     frames sealed with ChaCha20-Poly1305 under HKDF(client nonce | hub nonce, api key, "client" or "server"),
- *                 nonce = number of the frame in its direction
+ *   node -> hub   "WLC1" | client nonce, 32 | MAC, 16 = BLAKE2s(api key; "wayleave link v1" |
+ * client nonce) hub -> node   hub nonce, 32 | MAC, 16 = BLAKE2s(api key; "wayleave link v1" |
+ * client nonce | hub nonce) then both     frames sealed with ChaCha20-Poly1305 under HKDF(client
+ * nonce | hub nonce, api key, "client" or "server"), nonce = number of the frame in its direction
  *
  * Pure: bytes in, bytes out. Framing by length is sys/stream's. */
 #pragma once
@@ -18,10 +19,10 @@
 #include "base/random_source.h"
 #include "crypto/aead.h"
 
-#define LINK_NONCE_SIZE 32
-#define LINK_MAC_SIZE 16
-#define LINK_HELLO_SIZE (4 + LINK_NONCE_SIZE + LINK_MAC_SIZE)
-#define LINK_ANSWER_SIZE (LINK_NONCE_SIZE + LINK_MAC_SIZE)
+#define LINK_NONCE_SIZE     32
+#define LINK_MAC_SIZE       16
+#define LINK_HELLO_SIZE     (4 + LINK_NONCE_SIZE + LINK_MAC_SIZE)
+#define LINK_ANSWER_SIZE    (LINK_NONCE_SIZE + LINK_MAC_SIZE)
 #define LINK_FRAME_OVERHEAD AEAD_TAG_SIZE
 
 struct link {

@@ -12,9 +12,12 @@ static const char *const purpose_names[] = {"control", "mask", "hint", "relay", 
 const char *pair_result_name(enum pair_result result)
 {
 	static const char *const names[PAIR_RESULT_COUNT] = {
-		[PAIR_OK] = "ok",	       [PAIR_MALFORMED] = "malformed",
-		[PAIR_UNKNOWN] = "unknown-index", [PAIR_FORGED] = "forged",
-		[PAIR_REPLAYED] = "replayed",  [PAIR_LIMITED] = "limited",
+		[PAIR_OK] = "ok",
+		[PAIR_MALFORMED] = "malformed",
+		[PAIR_UNKNOWN] = "unknown-index",
+		[PAIR_FORGED] = "forged",
+		[PAIR_REPLAYED] = "replayed",
+		[PAIR_LIMITED] = "limited",
 	};
 
 	return names[result];
@@ -42,7 +45,8 @@ void pair_identity_init(struct pair_identity *identity, const struct key *privat
 	identity->renewed_at = now;
 }
 
-bool pair_identity_renew(struct pair_identity *identity, usec_t now, const struct random_source *random)
+bool pair_identity_renew(struct pair_identity *identity, usec_t now,
+			 const struct random_source *random)
 {
 	if (usec_since(now, identity->renewed_at) < PAIR_BOOT_LIFETIME)
 		return false;
@@ -123,7 +127,8 @@ int pair_derive(const struct pair_identity *identity, const struct key *peer, co
 	return error;
 }
 
-/* The first 8 bytes of BLAKE2s(site secret; hint key): who lacks the site secret cannot link pairs. */
+/* The first 8 bytes of BLAKE2s(site secret; hint key): who lacks the site secret cannot link pairs.
+ */
 static uint64_t hint_compute(const struct pair_secret *secret, const struct pair_identity *identity,
 			     enum pair_direction direction)
 {

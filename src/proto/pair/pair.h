@@ -1,9 +1,11 @@
-/* What two nodes share because each knows the other's WireGuard key: keys per purpose and direction, and the
- * sealed control datagrams under them (docs/protocol.md, "Pair keys", "Control datagrams").
+/* What two nodes share because each knows the other's WireGuard key: keys per purpose and
+ * direction, and the sealed control datagrams under them (docs/protocol.md, "Pair keys", "Control
+ * datagrams").
  *
- * The static-static key only bootstraps. The first datagrams carry ephemeral keys; everything later runs under
- * keys of both. No clock is involved: each process has a random boot id, and what has an effect must echo
- * ours (security 3). A datagram of an unknown boot id may cause one answer, no larger than itself. */
+ * The static-static key only bootstraps. The first datagrams carry ephemeral keys; everything later
+ * runs under keys of both. No clock is involved: each process has a random boot id, and what has an
+ * effect must echo ours (security 3). A datagram of an unknown boot id may cause one answer, no
+ * larger than itself. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,13 +21,14 @@
 #include "proto/wire/control.h"
 #include "proto/wire/join.h"
 
-/* Ephemeral keys and boot id live this long; datagrams that echo the one before are fresh for OVERLAP. */
-#define PAIR_BOOT_LIFETIME USEC_PER_HOUR
-#define PAIR_BOOT_OVERLAP (2 * USEC_PER_MINUTE)
+/* Ephemeral keys and boot id live this long; datagrams that echo the one before are fresh for
+ * OVERLAP. */
+#define PAIR_BOOT_LIFETIME     USEC_PER_HOUR
+#define PAIR_BOOT_OVERLAP      (2 * USEC_PER_MINUTE)
 /* A new boot id of a peer costs us one X25519; at most this often per pair. */
 #define PAIR_NEW_BOOT_INTERVAL (50 * USEC_PER_MSEC)
 /* Pairs with one hint that are tried in turn. */
-#define PAIR_EQUAL_HINTS_MAX 4
+#define PAIR_EQUAL_HINTS_MAX   4
 
 struct aead;
 
@@ -84,7 +87,7 @@ struct pair {
 enum pair_result {
 	PAIR_OK,
 	PAIR_MALFORMED, /* size, version, kind */
-	PAIR_UNKNOWN,	/* no pair has this index or hint */
+	PAIR_UNKNOWN,   /* no pair has this index or hint */
 	PAIR_FORGED,
 	PAIR_REPLAYED,
 	PAIR_LIMITED, /* new boot ids come too fast */
@@ -97,8 +100,8 @@ struct pair_opened {
 	struct pair *pair;
 	struct control_body body;
 	enum pair_mode mode; /* answer in the same */
-	bool is_fresh;	     /* echoes our boot id: may have effects */
-	size_t size;	     /* of the datagram: an answer is no larger */
+	bool is_fresh;       /* echoes our boot id: may have effects */
+	size_t size;         /* of the datagram: an answer is no larger */
 };
 
 const char *pair_result_name(enum pair_result result);
@@ -107,13 +110,16 @@ void pair_identity_init(struct pair_identity *identity, const struct key *privat
 			const uint8_t network_id[NETWORK_ID_SIZE],
 			const uint8_t site_secret[SITE_SECRET_SIZE], usec_t now,
 			const struct random_source *random);
-/* Draws a new boot id and ephemeral key when the old ones are PAIR_BOOT_LIFETIME old; true if it did. */
-bool pair_identity_renew(struct pair_identity *identity, usec_t now, const struct random_source *random);
+/* Draws a new boot id and ephemeral key when the old ones are PAIR_BOOT_LIFETIME old; true if it
+ * did. */
+bool pair_identity_renew(struct pair_identity *identity, usec_t now,
+			 const struct random_source *random);
 void pair_identity_wipe(struct pair_identity *identity);
 
 void pair_table_init(struct pair_table *table);
 
-/* One key of the static pair key. psk NULL = zeros. 0, or -EBADMSG for a low-order or non-canonical key. */
+/* One key of the static pair key. psk NULL = zeros. 0, or -EBADMSG for a low-order or non-canonical
+ * key. */
 int pair_derive(const struct pair_identity *identity, const struct key *peer, const struct key *psk,
 		enum pair_purpose purpose, enum pair_direction direction, struct key *ret_key);
 
@@ -128,15 +134,15 @@ bool pair_is_lower(const struct pair_identity *identity, const struct key *peer)
 /* Forget sessions: the next datagram goes by hint, as to a peer that has restarted. */
 void pair_forget(struct pair *pair);
 
-/* Seals body and masks the header. Own boot id, counter, index and ephemeral key are filled in here, and for
- * probes the peer's boot id too; an answer carries the boot id of its question. A mode whose session is
- * gone falls back to the hint. size_max bounds the datagram: CONTROL_MINIMUM..CONTROL_MAXIMUM, padding is
- * random within it. Returns its size. */
+/* Seals body and masks the header. Own boot id, counter, index and ephemeral key are filled in
+ * here, and for probes the peer's boot id too; an answer carries the boot id of its question. A
+ * mode whose session is gone falls back to the hint. size_max bounds the datagram:
+ * CONTROL_MINIMUM..CONTROL_MAXIMUM, padding is random within it. Returns its size. */
 size_t pair_seal(struct pair *pair, const struct pair_identity *identity, struct aead *aead,
 		 const struct random_source *random, enum pair_mode mode, struct control_body *body,
 		 size_t size_max, uint8_t out[CONTROL_MAXIMUM]);
-/* The form of the nth unanswered request (from 0): every second one in first-contact form, in case the peer has
- * restarted and forgotten the session. */
+/* The form of the nth unanswered request (from 0): every second one in first-contact form, in case
+ * the peer has restarted and forgotten the session. */
 enum pair_mode pair_send_mode(const struct pair *pair, const struct pair_identity *identity,
 			      unsigned attempt);
 

@@ -24,11 +24,12 @@ enum pair_mode pair_send_mode(const struct pair *pair, const struct pair_identit
 			      unsigned attempt)
 {
 	return is_usable(&pair->current, identity) && attempt % 2 == 0 ? PAIR_BY_CURRENT
-								      : PAIR_BY_HINT;
+								       : PAIR_BY_HINT;
 }
 
 static void session_key(struct key *ret_key, const struct key *control, const struct key *shared,
-			const struct key *own, const struct key *peer, enum pair_direction direction)
+			const struct key *own, const struct key *peer,
+			enum pair_direction direction)
 {
 	static const char label[] = "wayleave session v1";
 	bool is_own_lower = key_compare(own, peer) < 0;
@@ -67,8 +68,8 @@ static bool session_start(struct pair *pair, const struct pair_identity *identit
 static void fill_body(const struct pair *pair, const struct pair_identity *identity,
 		      struct control_body *body)
 {
-	/* An answer echoes the boot id that asked. A request echoes the one that has proved to be new: a
-	 * replayed datagram of an old boot id must not talk us out of it. */
+	/* An answer echoes the boot id that asked. A request echoes the one that has proved to be
+	 * new: a replayed datagram of an old boot id must not talk us out of it. */
 	if (body->kind == CONTROL_PROBE)
 		memcpy(body->peer_boot_id, pair->current.peer_boot_id, BOOT_ID_SIZE);
 	memcpy(body->boot_id, identity->boot.id, BOOT_ID_SIZE);
@@ -122,8 +123,14 @@ static bool open_with(const struct key *key, struct aead *aead, const uint8_t *d
 	return true;
 }
 
-static bool is_fresh(const struct pair_identity *identity, usec_t now, const struct control_body *body)
+static bool is_fresh(const struct pair_identity *identity, usec_t now,
+		     const struct control_body *body)
 {
+	static const uint8_t none[BOOT_ID_SIZE];
+
+	/* Zeros say "unknown", also while there is no previous boot id. */
+	if (boot_is_equal(body->peer_boot_id, none))
+		return false;
 	if (boot_is_equal(body->peer_boot_id, identity->boot.id))
 		return true;
 	return usec_since(now, identity->renewed_at) < PAIR_BOOT_OVERLAP &&
@@ -162,9 +169,11 @@ static enum pair_result accept_by_hint(struct pair *pair, const struct pair_iden
 		return accept_known(pair, &pair->current, fresh, body);
 	if (is_session_of(&pair->pending, body, identity))
 		return accept_known(pair, &pair->pending, fresh, body);
-	if (now < pair->next_new_boot)
+	/* A fresh one answers a probe of ours, and those are paced themselves. */
+	if (!fresh && now < pair->next_new_boot)
 		return PAIR_LIMITED;
-	pair->next_new_boot = now + PAIR_NEW_BOOT_INTERVAL;
+	if (!fresh)
+		pair->next_new_boot = now + PAIR_NEW_BOOT_INTERVAL;
 	if (!session_start(pair, identity, body, &session))
 		return PAIR_FORGED;
 	if (fresh) {
@@ -199,16 +208,19 @@ static enum pair_result open_by_index(struct pair *pair, const struct pair_ident
 {
 	enum pair_result result = PAIR_FORGED;
 
-	if (open_by_session(pair, aead, &pair->current, PAIR_BY_CURRENT, data, size, &result, opened)) {
+	if (open_by_session(pair, aead, &pair->current, PAIR_BY_CURRENT, data, size, &result,
+			    opened)) {
 		opened->is_fresh = is_fresh(identity, now, &opened->body);
-		return result == PAIR_OK ? accept_known(pair, &pair->current, opened->is_fresh,
-							&opened->body)
-					 : result;
+		return result == PAIR_OK
+			       ? accept_known(pair, &pair->current, opened->is_fresh, &opened->body)
+			       : result;
 	}
-	if (open_by_session(pair, aead, &pair->pending, PAIR_BY_PENDING, data, size, &result, opened)) {
+	if (open_by_session(pair, aead, &pair->pending, PAIR_BY_PENDING, data, size, &result,
+			    opened)) {
 		opened->is_fresh = is_fresh(identity, now, &opened->body);
 		if (result == PAIR_OK)
-			result = accept_known(pair, &pair->pending, opened->is_fresh, &opened->body);
+			result =
+				accept_known(pair, &pair->pending, opened->is_fresh, &opened->body);
 		if (!pair->pending.is_set)
 			opened->mode = PAIR_BY_CURRENT;
 	}
@@ -223,7 +235,7 @@ static enum pair_result open_by_hint(struct pair_table *table, const struct pair
 	struct hash_node *node;
 	int tried = 0;
 
-	hash_for_each(node, &table->hints, hint) {
+	hash_for_each (node, &table->hints, hint) {
 		struct pair *pair = container_of(node, struct pair, hint_node);
 
 		if (pair->hint_in != hint || ++tried > PAIR_EQUAL_HINTS_MAX)
@@ -259,7 +271,8 @@ enum pair_result pair_open(struct pair_table *table, const struct pair_identity 
 		result = open_by_index(container_of(node, struct pair_index, node)->pair, identity,
 				       aead, now, data, size, &opened);
 	else
-		result = open_by_hint(table, identity, aead, now, header.index, data, size, &opened);
+		result =
+			open_by_hint(table, identity, aead, now, header.index, data, size, &opened);
 	if (result == PAIR_OK)
 		*ret_opened = opened;
 	return result;
