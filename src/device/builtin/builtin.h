@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/key.h"
 #include "base/time.h"
+#include "proto/noise/wg.h"
 
 #define BUILTIN_MTU_DEFAULT    1420
 #define BUILTIN_MTU_MAX        65456 /* the largest that fits a UDP datagram with WireGuard's overhead */
@@ -25,7 +26,6 @@ struct builtin;
 struct builtin_peer;
 struct loop;
 struct port;
-struct wg_limits;
 
 /* Where the mark of handshake time stamps lives between runs (proto/noise/stamp.h). Both return 0
  * or -errno; a load that fails means that nothing was kept. */
@@ -149,31 +149,21 @@ struct builtin_peer_statistics {
 void builtin_peer_get_statistics(const struct builtin_peer *peer,
 				 struct builtin_peer_statistics *ret_statistics);
 
+/* The device's own reasons; after them those of proto/noise, in the order of enum wg_drop. */
 enum builtin_drop {
 	/* From the interface. */
 	BUILTIN_DROP_TUN_MALFORMED, /* not IP, or an offload header that does not fit its packet */
 	BUILTIN_DROP_TUN_TOO_BIG,
 	BUILTIN_DROP_TUN_NO_PEER,     /* no allowed IP matches the destination */
 	BUILTIN_DROP_TUN_NO_ENDPOINT, /* the peer's address is unknown, and nobody looks for it */
-	BUILTIN_DROP_TUN_NO_KEY,
-	BUILTIN_DROP_STAGED_OLDEST,  /* the peer's queue was full */
-	BUILTIN_DROP_STAGED_FULL,    /* the device's pool for waiting packets was empty */
-	BUILTIN_DROP_STAGED_EXPIRED, /* no handshake came */
-	/* From the network. */
-	BUILTIN_DROP_RX_NO_SESSION, /* unknown index */
-	BUILTIN_DROP_RX_EXPIRED,    /* of a session past its time or count */
-	BUILTIN_DROP_RX_FORGED,
-	BUILTIN_DROP_RX_REPLAYED,
-	BUILTIN_DROP_RX_MALFORMED, /* authentic, but not an IP packet */
-	BUILTIN_DROP_RX_SOURCE,    /* source address is not the peer's */
-	BUILTIN_DROP_RX_INTERFACE, /* the interface is down or its queue full */
-	/* Handshake messages. */
-	BUILTIN_DROP_HANDSHAKE_MAC,      /* mac1: not for our key */
-	BUILTIN_DROP_HANDSHAKE_UNKNOWN,  /* unknown peer or index */
-	BUILTIN_DROP_HANDSHAKE_FORGED,   /* does not decrypt */
-	BUILTIN_DROP_HANDSHAKE_REPLAYED, /* time stamp not newer */
-	BUILTIN_DROP_HANDSHAKE_FLOOD,    /* too soon after the last one, or cookie demanded */
-	BUILTIN_DROP_COUNT
+	BUILTIN_DROP_TUN_NO_KEY,      /* no private key is set */
+	BUILTIN_DROP_STAGED_OLDEST,   /* the peer's queue was full */
+	BUILTIN_DROP_STAGED_FULL,     /* the device's pool for waiting packets was empty */
+	BUILTIN_DROP_STAGED_EXPIRED,  /* no handshake came */
+	/* Towards the interface. */
+	BUILTIN_DROP_TUN_REFUSED, /* it is down, or its queue is full */
+	BUILTIN_DROP_WG,          /* that of enum wg_drop number 1, and so on */
+	BUILTIN_DROP_COUNT = BUILTIN_DROP_WG + WG_DROP_COUNT - 1
 };
 
 struct builtin_counters {
@@ -185,5 +175,5 @@ struct builtin_counters {
 };
 
 void builtin_get_counters(const struct builtin *builtin, struct builtin_counters *ret_counters);
-/* "staged-full": stable, for status. */
-const char *builtin_drop_name(enum builtin_drop drop);
+/* "tun-no-peer": stable, for status. */
+const char *builtin_drop_name(unsigned drop);

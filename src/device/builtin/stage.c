@@ -11,6 +11,7 @@ void stage_pool_init(struct stage_pool *pool, size_t packet_size_max, size_t cou
 	pool->slot_count = count;
 	pool->memory = new_array(uint8_t, count * pool->slot_size);
 	pool->slots = new_array(struct staged, count);
+	pool->unused_count = count;
 	list_init(&pool->unused);
 	for (size_t i = 0; i < count; i++)
 		list_append(&pool->unused, &pool->slots[i].node);
@@ -39,6 +40,15 @@ static uint8_t *room_of(const struct stage_pool *pool, const struct staged *stag
 	return pool->memory + (size_t)(staged - pool->slots) * pool->slot_size;
 }
 
+size_t stage_limit(const struct stage_pool *pool, size_t maximum)
+{
+	size_t half = pool->unused_count / 2;
+
+	if (half > maximum)
+		return maximum;
+	return half ? half : 1;
+}
+
 enum stage_result stage_put(struct stage_pool *pool, struct stage *stage, size_t limit, size_t size,
 			    uint8_t **ret_room)
 {
@@ -56,6 +66,7 @@ enum stage_result stage_put(struct stage_pool *pool, struct stage *stage, size_t
 	/* The slot used last, while its memory is still in the cache. */
 	staged = list_first(&pool->unused, struct staged, node);
 	list_remove(&staged->node);
+	pool->unused_count--;
 	list_append(&stage->packets, &staged->node);
 	stage->count++;
 	staged->size = (uint32_t)size;
@@ -82,6 +93,7 @@ void stage_drop_first(struct stage_pool *pool, struct stage *stage)
 		return;
 	list_remove(&staged->node);
 	list_prepend(&pool->unused, &staged->node);
+	pool->unused_count++;
 	stage->count--;
 }
 

@@ -18,6 +18,7 @@ struct stage_pool {
 	size_t slot_size, slot_count;
 	struct staged *slots;
 	struct list unused;
+	size_t unused_count;
 };
 
 /* One peer's queue, oldest first. */
@@ -38,6 +39,9 @@ void stage_pool_init(struct stage_pool *pool, size_t packet_size_max, size_t cou
 void stage_pool_done(struct stage_pool *pool);
 
 void stage_init(struct stage *stage);
+/* How many packets a peer may have now: at most half of what is left, so that many hungry peers
+ * leave room for one more (the dynamic threshold of Choudhury and Hahne, 1998). 1 .. maximum. */
+size_t stage_limit(const struct stage_pool *pool, size_t maximum);
 /* Room for a packet of this size at the end of the queue, to be filled at once: *ret_room is set
  * when the packet is kept. limit: how many the peer may have, > 0. */
 enum stage_result stage_put(struct stage_pool *pool, struct stage *stage, size_t limit, size_t size,

@@ -95,6 +95,20 @@ static void an_empty_pool_never_takes_from_another_peer(void **state)
 	assert_int_equal(put(&b, LIMIT, "b"), STAGE_KEPT);
 }
 
+static void a_peer_may_have_half_of_what_is_left(void **state)
+{
+	assert_int_equal(stage_limit(&pool, 100), SLOTS / 2);
+	assert_int_equal(stage_limit(&pool, 2), 2);
+	for (int i = 0; i < 6; i++)
+		put(&a, SLOTS, "a");
+	assert_int_equal(stage_limit(&pool, 100), 1);
+	put(&a, SLOTS, "a");
+	put(&a, SLOTS, "a");
+	assert_int_equal(stage_limit(&pool, 100), 1);
+	stage_clear(&pool, &a);
+	assert_int_equal(stage_limit(&pool, 100), SLOTS / 2);
+}
+
 static void an_empty_queue_has_no_first(void **state)
 {
 	size_t size;
@@ -139,6 +153,7 @@ int main(void)
 		stage_unit_test(a_full_queue_gives_its_oldest),
 		stage_unit_test(a_packet_that_is_too_big_is_refused),
 		stage_unit_test(an_empty_pool_never_takes_from_another_peer),
+		stage_unit_test(a_peer_may_have_half_of_what_is_left),
 		stage_unit_test(an_empty_queue_has_no_first),
 		stage_unit_test(random_runs_agree_with_an_array),
 	};

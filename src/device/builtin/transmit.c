@@ -1,0 +1,182 @@
+/* From the interface to the network: read, cut, route, gather runs, seal, send. */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "device/builtin/builtin_private.h"
+#include "device/builtin/split.h"
+#include "port/port.h"
+
+static void note_wanted(struct builtin_peer *peer, usec_t now)
+{
+	if (peer->wanted_at && usec_since(now, peer->wanted_at) < WANTED_INTERVAL)
+		return;
+	peer->wanted_at = now;
+	builtin_add_event(peer, PENDING_WANTED);
+}
+
+static void stage_packet(struct builtin_peer *peer, const uint8_t *packet, size_t size)
+{
+	struct builtin *builtin = peer->builtin;
+	size_t limit = stage_limit(&builtin->stage_pool, BUILTIN_STAGED_MAX);
+	uint8_t *room = NULL;
+
+	switch (stage_put(&builtin->stage_pool, &peer->stage, limit, size, &room)) {
+	case STAGE_KEPT:
+		break;
+	case STAGE_KEPT_FOR_OLDEST:
+		count_drops(builtin, BUILTIN_DROP_STAGED_OLDEST, 1);
+		break;
+	case STAGE_TOO_BIG:
+		count_drops(builtin, BUILTIN_DROP_TUN_TOO_BIG, 1);
+		return;
+	case STAGE_FULL:
+		count_drops(builtin, BUILTIN_DROP_STAGED_FULL, 1);
+		return;
+	}
+	memcpy(room, packet, size);
+}
+
+static void forget_old(struct builtin_peer *peer, usec_t now)
+{
+	if (usec_since(now, peer->staged_at) > STAGED_TIME_MAX)
+		transmit_forget(peer, BUILTIN_DROP_STAGED_EXPIRED);
+}
+
+/* No session: the packets wait, if something can come of it. */
+static void run_stage(struct builtin_peer *peer, const struct run *run, usec_t now)
+{
+	struct builtin *builtin = peer->builtin;
+
+	if (!builtin->wg->identity.is_set) {
+		count_drops(builtin, BUILTIN_DROP_TUN_NO_KEY, run->count);
+		return;
+	}
+	if (peer->wg.endpoint.family == FAMILY_NONE && !builtin->events.on_wanted) {
+		count_drops(builtin, BUILTIN_DROP_TUN_NO_ENDPOINT, run->count);
+		return;
+	}
+	forget_old(peer, now);
+	for (size_t i = 0; i < run->count; i++)
+		stage_packet(peer, run_packet(run, i), run->sizes[i]);
+	peer->staged_at = now;
+	note_wanted(peer, now);
+}
+
+static void run_seal(struct worker *worker, const struct wg_run *reserved)
+{
+	struct run *run = &worker->run;
+
+	for (unsigned i = 0; i < run->count; i++) {
+		uint8_t *packet = run_packet(run, i);
+
+		wg_seal(reserved, worker->aead, i, packet, run->sizes[i], worker->builtin->mtu,
+			packet - WG_DATA_HEADER_SIZE);
+	}
+}
+
+static void run_flush(struct worker *worker)
+{
+	struct builtin *builtin = worker->builtin;
+	struct run *run = &worker->run;
+	usec_t now = loop_now(builtin->loop);
+	struct wg_run reserved;
+
+	if (!run->count)
+		return;
+	if (!wg_send_begin(run->peer, worker->aead, now, (unsigned)run->count, &reserved)) {
+		run_stage(peer_of(run->peer), run, now);
+	} else if (run->peer->endpoint.family == FAMILY_NONE) {
+		count_drops(builtin, BUILTIN_DROP_TUN_NO_ENDPOINT, run->count);
+	} else {
+		run_seal(worker, &reserved);
+		port_send_run(builtin->port, &run->peer->endpoint, run->room, run->used,
+			      run->stride);
+		wg_sent(run->peer, worker->aead, now, run->used, true);
+		builtin->counters.runs++;
+		builtin->counters.run_packets += run->count;
+	}
+	run_clear(run);
+}
+
+/* Room in the worker's run for a packet of this size, NULL when it is too big to be sent at all. */
+static uint8_t *run_room(struct worker *worker, struct wg_peer *peer, size_t size)
+{
+	struct builtin *builtin = worker->builtin;
+
+	if (!run_may_add(&worker->run, peer, size, builtin->mtu))
+		run_flush(worker);
+	if (run_may_add(&worker->run, peer, size, builtin->mtu))
+		return run_add(&worker->run, peer, size, builtin->mtu);
+	count_drops(builtin, BUILTIN_DROP_TUN_TOO_BIG, 1);
+	return NULL;
+}
+
+static void transmit_packet(struct worker *worker, const struct tun_header *header, size_t size)
+{
+	struct builtin *builtin = worker->builtin;
+	struct wg_peer *peer;
+	struct split split;
+
+	if (!split_begin(&split, header, worker->read_room, size)) {
+		count_drops(builtin, BUILTIN_DROP_TUN_MALFORMED, 1);
+		return;
+	}
+	builtin->counters.tun_read_packets += split.count;
+	peer = wg_route(builtin->wg, worker->read_room, size);
+	if (!peer) {
+		count_drops(builtin, BUILTIN_DROP_TUN_NO_PEER, split.count);
+		return;
+	}
+	for (size_t i = 0; i < split.count; i++) {
+		uint8_t *room = run_room(worker, peer, split_size(&split, i));
+
+		if (room)
+			split_write(&split, i, room);
+	}
+}
+
+void transmit_readable(void *owner, uint32_t events)
+{
+	struct worker *worker = owner;
+	struct tun_header header;
+	ssize_t size = 0;
+
+	for (int i = 0; i < TUN_READS_PER_TURN; i++) {
+		size = tun_read(worker->tun, &header, worker->read_room, TUN_PACKET_MAX);
+		if (size <= 0)
+			break;
+		worker->builtin->counters.tun_reads++;
+		transmit_packet(worker, &header, (size_t)size);
+	}
+	run_flush(worker);
+	if (size == -EBADFD || events & (EPOLLERR | EPOLLHUP))
+		builtin_interface_gone(worker->builtin);
+	builtin_settle(worker->builtin);
+}
+
+void transmit_staged(struct builtin_peer *peer)
+{
+	struct builtin *builtin = peer->builtin;
+	struct worker *worker = &builtin->worker;
+	const uint8_t *packet;
+	size_t size;
+
+	forget_old(peer, loop_now(builtin->loop));
+	for (size_t left = peer->stage.count; left > 0; left--) {
+		packet = stage_first(&builtin->stage_pool, &peer->stage, &size);
+		if (!run_may_add(&worker->run, &peer->wg, size, builtin->mtu))
+			run_flush(worker);
+		/* The session ended already, and the run was staged again behind this packet. */
+		if (peer->stage.count != left)
+			return;
+		memcpy(run_add(&worker->run, &peer->wg, size, builtin->mtu), packet, size);
+		stage_drop_first(&builtin->stage_pool, &peer->stage);
+	}
+	run_flush(worker);
+}
+
+void transmit_forget(struct builtin_peer *peer, enum builtin_drop drop)
+{
+	count_drops(peer->builtin, drop, stage_clear(&peer->builtin->stage_pool, &peer->stage));
+}
