@@ -293,7 +293,8 @@ static void control_is_unmasked_under_our_key_only(void **state)
 		add_masked(bench, &other, 80, 2);
 		add_masked(bench, &ours, 32, 3);
 		dispatch_set_mask(&bench->dispatch, i == 1 ? &ours : i == 2 ? &other : NULL);
-		bench->log_size = bench->log[0] = 0;
+		bench->log_size = 0;
+		bench->log[0] = '\0';
 		run(bench);
 		assert_string_equal(bench->log, i == 1 ? "c1 c3 " : i == 2 ? "c2 " : "");
 		assert_int_equal(bench->dispatch.drops[PORT_DROP_UNMASKED], refused[i]);

@@ -21,11 +21,10 @@
 struct probe {
 	struct loop_source source;
 	struct loop *loop;
-	int calls;
 	struct probe *victim;    /* removed by this one's callback */
 	struct probe *successor; /* added by this one's callback */
-	bool frees_itself;
-	int *freed;
+	int *freed;              /* not NULL: it frees itself, and counts that here */
+	int calls;
 };
 
 static void on_probe(void *owner, uint32_t events)
@@ -39,7 +38,7 @@ static void on_probe(void *owner, uint32_t events)
 		loop_remove(&probe->victim->source);
 	if (probe->successor)
 		assert_int_equal(loop_add(probe->loop, &probe->successor->source), 0);
-	if (probe->frees_itself) {
+	if (probe->freed) {
 		++*probe->freed;
 		loop_remove(&probe->source);
 		close(probe->source.fd);
@@ -166,7 +165,6 @@ static void a_source_may_free_itself(void **state)
 	int freed = 0;
 
 	probe_init(probe, loop);
-	probe->frees_itself = true;
 	probe->freed = &freed;
 	assert_int_equal(loop_add(loop, &probe->source), 0);
 	probe_raise(probe);

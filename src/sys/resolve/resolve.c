@@ -284,11 +284,11 @@ int resolve_new(struct loop *loop, const char *servers, struct resolve **ret_res
 
 void resolve_free(struct resolve *resolve)
 {
-	struct resolve_request *request;
+	struct resolve_request *request, *after;
 
 	if (!resolve)
 		return;
-	while ((request = list_first(&resolve->requests, struct resolve_request, node)))
+	list_for_each_safe (request, after, &resolve->requests, node)
 		request_free(request);
 	ares_library_cleanup();
 	free(resolve->servers);

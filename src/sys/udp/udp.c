@@ -171,7 +171,7 @@ const struct udp_counters *udp_counters(const struct udp *udp)
 
 static size_t datagram_count(size_t size, size_t segment_size)
 {
-	return size > segment_size ? (size + segment_size - 1) / segment_size : 1;
+	return segment_size && size > segment_size ? (size + segment_size - 1) / segment_size : 1;
 }
 
 /* Receiving */
