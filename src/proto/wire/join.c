@@ -5,7 +5,7 @@
 #include "base/cursor.h"
 #include "base/text.h"
 
-#define JOIN_PREFIX "wl1:"
+#define JOIN_PREFIX    "wl1:"
 #define JOIN_BYTES_MAX 720
 
 /* Finds typing errors, nothing else: FNV-1a. */
@@ -68,7 +68,8 @@ static enum join_result decode(struct reader *reader, struct join *join)
 		if (!read_endpoint(reader, join->endpoints[i]))
 			return JOIN_DAMAGED;
 	}
-	return reader_is_done(reader) && key_is_canonical_point(&join->hub) ? JOIN_OK : JOIN_DAMAGED;
+	return reader_is_done(reader) && key_is_canonical_point(&join->hub) ? JOIN_OK
+									    : JOIN_DAMAGED;
 }
 
 enum join_result join_parse(const char *text, struct join *ret_join)
@@ -85,7 +86,8 @@ enum join_result join_parse(const char *text, struct join *ret_join)
 		return JOIN_DAMAGED;
 	line = text_trim(copy);
 	if (!text_starts_with(line, JOIN_PREFIX))
-		return text_starts_with(line, "wl") && line[2] >= '2' && line[2] <= '9' && line[3] == ':'
+		return text_starts_with(line, "wl") && line[2] >= '2' && line[2] <= '9' &&
+				       line[3] == ':'
 			       ? JOIN_WRONG_VERSION
 			       : JOIN_NOT_ONE;
 	size = base64_decode(bytes, sizeof(bytes), line + strlen(JOIN_PREFIX), true);
@@ -123,7 +125,7 @@ size_t join_print(const struct join *join, char text[JOIN_TEXT_SIZE])
 	if (writer.failed)
 		return 0;
 	memcpy(text, JOIN_PREFIX, sizeof(JOIN_PREFIX));
-	size = base64_encode(text + strlen(JOIN_PREFIX), JOIN_TEXT_SIZE - strlen(JOIN_PREFIX), bytes,
-			     writer.position, true);
+	size = base64_encode(text + strlen(JOIN_PREFIX), JOIN_TEXT_SIZE - strlen(JOIN_PREFIX),
+			     bytes, writer.position, true);
 	return size ? size + strlen(JOIN_PREFIX) : 0;
 }

@@ -1,5 +1,6 @@
-/* The join string: one line a person pastes, `wl1:` and base64url. It carries everything that a new node must
- * trust, so no certificate authority is needed; whoever reads it can join once. A secret: never logged. */
+/* The join string: one line a person pastes, `wl1:` and base64url. It carries everything that a new
+ * node must trust, so no certificate authority is needed; whoever reads it can join once. A secret:
+ * never logged. */
 #pragma once
 
 #include <stddef.h>
@@ -7,13 +8,13 @@
 
 #include "base/key.h"
 
-#define NETWORK_ID_SIZE 16
-#define SITE_SECRET_BYTES 32
-#define TOKEN_ID_SIZE 8
-#define TOKEN_SIZE 16
+#define NETWORK_ID_SIZE    16
+#define SITE_SECRET_BYTES  32
+#define TOKEN_ID_SIZE      8
+#define TOKEN_SIZE         16
 #define JOIN_ENDPOINTS_MAX 4
 #define JOIN_ENDPOINT_SIZE 128 /* "HOST:PORT" with NUL */
-#define JOIN_TEXT_SIZE 1024
+#define JOIN_TEXT_SIZE     1024
 
 struct join {
 	uint8_t network_id[NETWORK_ID_SIZE];
@@ -27,9 +28,9 @@ struct join {
 
 enum join_result {
 	JOIN_OK,
-	JOIN_NOT_ONE,	    /* does not start with wl1: */
+	JOIN_NOT_ONE,       /* does not start with wl1: */
 	JOIN_WRONG_VERSION, /* wl2: and later */
-	JOIN_DAMAGED,	    /* truncated or mistyped */
+	JOIN_DAMAGED,       /* truncated or mistyped */
 };
 
 /* A clause for people: "the join string is truncated or mistyped". */

@@ -100,7 +100,8 @@ static size_t candidates_read(struct reader *reader, struct candidate *candidate
 	return count;
 }
 
-static void candidates_write(struct writer *writer, const struct candidate *candidates, size_t count)
+static void candidates_write(struct writer *writer, const struct candidate *candidates,
+			     size_t count)
 {
 	write_u8(writer, (uint8_t)count);
 	for (size_t i = 0; i < count; i++) {
@@ -163,8 +164,8 @@ void changes_header_write(struct writer *writer, const struct changes_header *he
 	write_u32(writer, header->removed_count);
 }
 
-/* A record has a length of its own, so that a bad one can be skipped without losing those behind it, and
- * newer hubs can append fields. */
+/* A record has a length of its own, so that a bad one can be skipped without losing those behind
+ * it, and newer hubs can append fields. */
 bool map_node_read(struct reader *reader, struct map_node *ret_node)
 {
 	struct reader record = read_sub(reader, read_u16(reader));

@@ -1,6 +1,7 @@
-/* Messages on the control link between a node and its hub: one kind byte, then fields, little-endian. The link
- * (proto/pair/link.h) frames, orders and seals them; here is only their form. Decoding never allocates:
- * maps are read record by record. Every count and size is bounded here. */
+/* Messages on the control link between a node and its hub: one kind byte, then fields,
+ * little-endian. The link (proto/pair/link.h) frames, orders and seals them; here is only their
+ * form. Decoding never allocates: maps are read record by record. Every count and size is bounded
+ * here. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,12 +13,12 @@
 #include "base/key.h"
 #include "proto/wire/join.h"
 
-#define NODE_NAME_SIZE 64	/* [a-z0-9-]{1,63} and NUL */
-#define NODE_ADDRESSES_MAX 4
-#define NODE_CANDIDATES_MAX 8	/* security 4 */
-#define MAP_NODES_MAX 10000	/* security 7 */
-#define MESSAGE_SIZE_MAX (4u << 20) /* security 7 */
-#define REPORT_SIZE_MAX 2048	/* security 7: what a node may write of itself */
+#define NODE_NAME_SIZE      64 /* [a-z0-9-]{1,63} and NUL */
+#define NODE_ADDRESSES_MAX  4
+#define NODE_CANDIDATES_MAX 8          /* security 4 */
+#define MAP_NODES_MAX       10000      /* security 7 */
+#define MESSAGE_SIZE_MAX    (4u << 20) /* security 7 */
+#define REPORT_SIZE_MAX     2048       /* security 7: what a node may write of itself */
 
 enum message_kind {
 	/* hub to node */
@@ -25,7 +26,8 @@ enum message_kind {
 	MESSAGE_CHANGES = 2,
 	MESSAGE_APPOINTMENT = 3,
 	MESSAGE_REFUSED = 4,
-	MESSAGE_PING = 5, /* answered by MESSAGE_PONG with the same stamp; the hub measures its RTT */
+	MESSAGE_PING =
+		5, /* answered by MESSAGE_PONG with the same stamp; the hub measures its RTT */
 	MESSAGE_REMOVED = 6, /* "you are no longer a member": the last message of a link */
 	/* node to hub */
 	MESSAGE_REPORT = 16,
@@ -35,8 +37,8 @@ enum message_kind {
 
 enum candidate_kind {
 	CANDIDATE_OBSERVED = 1, /* by the hub, on its own WireGuard socket */
-	CANDIDATE_LOCAL = 2,	/* an address of one of the node's interfaces */
-	CANDIDATE_SEEN = 3,	/* where authentic packets came from; never travels */
+	CANDIDATE_LOCAL = 2,    /* an address of one of the node's interfaces */
+	CANDIDATE_SEEN = 3,     /* where authentic packets came from; never travels */
 };
 
 struct candidate {
@@ -44,8 +46,8 @@ struct candidate {
 	struct address address;
 };
 
-/* One member as others see it. Addresses keep the network's prefix length only in the owner's own record;
- * in records of others they are host prefixes. */
+/* One member as others see it. Addresses keep the network's prefix length only in the owner's own
+ * record; in records of others they are host prefixes. */
 struct map_node {
 	struct key key;
 	char name[NODE_NAME_SIZE];
@@ -75,7 +77,7 @@ struct changes_header {
 };
 
 enum appointment_role {
-	APPOINTMENT_OPEN = 1,	  /* send first: open your NAT */
+	APPOINTMENT_OPEN = 1,     /* send first: open your NAT */
 	APPOINTMENT_INITIATE = 2, /* send a moment later, and start the handshake */
 };
 
@@ -89,9 +91,9 @@ struct appointment {
 };
 
 enum refusal {
-	REFUSAL_OFFLINE = 1,	  /* the peer has no control link */
+	REFUSAL_OFFLINE = 1,      /* the peer has no control link */
 	REFUSAL_NOT_ALLOWED = 2,  /* unknown peer, or one that this node may not reach */
-	REFUSAL_TOO_SOON = 3,	  /* back-off of this pair or limit of this node */
+	REFUSAL_TOO_SOON = 3,     /* back-off of this pair or limit of this node */
 	REFUSAL_SWITCHED_OFF = 4, /* the operator turned appointments off */
 };
 
@@ -112,7 +114,8 @@ struct report {
 /* Kind of the message, 0 for an empty one; the reader stands behind it. */
 uint8_t message_kind_read(struct reader *reader);
 
-/* Decoders: the reader stands behind the kind. False when anything is malformed, unknown enum values included. */
+/* Decoders: the reader stands behind the kind. False when anything is malformed, unknown enum
+ * values included. */
 bool map_header_read(struct reader *reader, struct map_header *ret_header);
 bool changes_header_read(struct reader *reader, struct changes_header *ret_header);
 bool map_node_read(struct reader *reader, struct map_node *ret_node);
@@ -122,7 +125,8 @@ bool report_read(struct reader *reader, struct report *ret_report);
 bool connect_read(struct reader *reader, struct key *ret_peer);
 bool stamp_read(struct reader *reader, uint64_t *ret_stamp); /* PING, PONG */
 
-/* Encoders write the kind too (map_node_write and key_write are parts, not messages). Check writer.failed. */
+/* Encoders write the kind too (map_node_write and key_write are parts, not messages). Check
+ * writer.failed. */
 void map_header_write(struct writer *writer, const struct map_header *header);
 void changes_header_write(struct writer *writer, const struct changes_header *header);
 void map_node_write(struct writer *writer, const struct map_node *node);
@@ -135,6 +139,6 @@ void connect_write(struct writer *writer, const struct key *peer);
 void stamp_write(struct writer *writer, enum message_kind kind, uint64_t stamp);
 
 /* No encoded map_node is larger. */
-#define MAP_NODE_SIZE_MAX                                                                          \
+#define MAP_NODE_SIZE_MAX \
 	(2 + KEY_SIZE + NODE_NAME_SIZE + 1 + NODE_ADDRESSES_MAX * 18 + 2 + NODE_CANDIDATES_MAX * 20)
 #define MAP_HEADER_SIZE_MAX 512
