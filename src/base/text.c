@@ -65,6 +65,11 @@ bool text_is_name(const char *text)
 	return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
+static bool is_same_letter(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
 /* Levenshtein distance with one row; words longer than the row are far from everything. */
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -79,9 +84,7 @@ static size_t edit_distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= b_size; j++) {
-			bool same = tolower((unsigned char)a[i - 1]) ==
-				    tolower((unsigned char)b[j - 1]);
-			size_t best = diagonal + !same;
+			size_t best = diagonal + !is_same_letter(a[i - 1], b[j - 1]);
 
 			diagonal = row[j];
 			if (row[j] + 1 < best)
