@@ -12,7 +12,6 @@ enum store_result event_add(struct store *store, const char *event, const struct
 		query_new(store, "INSERT INTO log(at, event, key, name, token, source)"
 				 " VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
 	auto_query struct query trim = query_new(store, "DELETE FROM log WHERE number <= ?1");
-	char shown[STORE_SOURCE_SIZE];
 	enum store_result result;
 
 	query_number(&query, 1, now);
@@ -22,10 +21,7 @@ enum store_result event_add(struct store *store, const char *event, const struct
 	query_text(&query, 4, name);
 	if (token_id)
 		query_blob(&query, 5, token_id, TOKEN_ID_SIZE);
-	if (source) {
-		text_escape(shown, sizeof(shown), source, strlen(source));
-		query_text(&query, 6, shown);
-	}
+	query_text(&query, 6, source);
 	result = query_run(&query);
 	if (result != STORE_OK)
 		return result;

@@ -321,7 +321,7 @@ enum store_result store_open(const char *path, struct store **ret_store,
 	if (result == STORE_OK)
 		result = open_database(store, path);
 	if (result == STORE_OK)
-		sqlite3_busy_timeout(store->database, STORE_BUSY_WAIT);
+		store_set_busy_wait(store, STORE_BUSY_WAIT);
 	if (result == STORE_OK)
 		result = check_version(store);
 	if (result == STORE_OK)
@@ -356,6 +356,11 @@ const struct store_network *store_network(const struct store *store)
 uint64_t store_revision(const struct store *store)
 {
 	return store->revision;
+}
+
+void store_set_busy_wait(struct store *store, int milliseconds)
+{
+	sqlite3_busy_timeout(store->database, milliseconds);
 }
 
 void store_reserve_name(struct store *store, const char *name)

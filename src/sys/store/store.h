@@ -101,6 +101,8 @@ const struct store_network *store_network(const struct store *store);
 /* Of the registry after this store's last change (or when it was opened). Grows with every
  * acknowledged change but store_observe(). */
 uint64_t store_revision(const struct store *store);
+/* Instead of STORE_BUSY_WAIT. */
+void store_set_busy_wait(struct store *store, int milliseconds);
 /* A name that no node may get: the hub's own. "" = none. */
 void store_reserve_name(struct store *store, const char *name);
 /* Another set of pools: nodes keep their addresses, which must all still be right, and get one of
