@@ -219,11 +219,12 @@ def test_wireguard_is_known_by_its_shape(payload, size, kind):
 
 
 CRASH = """
-import time
+import subprocess, time
 from harness import Network, Run
 run = Run()
 host = Network(run).public("a", "203.0.113.20", delay_ms=1)
-sleeper = host.spawn("sleep", "1000")
+sleeper = host.spawn("sh", "-c", "echo in its namespace; exec sleep 1000", stdout=subprocess.PIPE)
+sleeper.stdout.readline()
 print(run.id, sleeper.pid, flush=True)
 time.sleep(1000)
 """

@@ -22,6 +22,7 @@ class Network:
         self.run = run
         self.prefix, self.folder = run.next_network()
         self.daemons = []
+        self.processes = []
         self._ports = itertools.count(1)
         self._router_names = itertools.count(1)
         self.core = Namespace(self.prefix + "core")
@@ -29,6 +30,8 @@ class Network:
         self.core.ip(*(f"route add blackhole {prefix}" for prefix in NOT_PUBLIC))
 
     def close(self):
+        for process in self.processes:  # one that was only just started is not in its namespace yet
+            process.terminate()
         remove_namespaces(self.prefix)
 
     def public(self, name, public=None, public6=None, **link):
@@ -83,7 +86,13 @@ class Host:
         self.network, self.name = network, name
         self.namespace = Namespace(network.prefix + name)
         self.address = self.address6 = self.public = self.public6 = self.uplink = self.above = None
-        self.run, self.spawn = self.namespace.run, self.namespace.spawn
+        self.run = self.namespace.run
+
+    def spawn(self, *argv, **options):
+        """A process in the background, which ends with the network at the latest."""
+        process = self.namespace.spawn(*argv, **options)
+        self.network.processes.append(process)
+        return process
 
     def move_behind(self, router):
         """Plugs into another LAN, as a laptop that is carried home."""
