@@ -24,8 +24,8 @@ static unsigned common_bits(const uint8_t *a, const uint8_t *b, unsigned limit)
 	return bits;
 }
 
-struct allowedips_node *allowedips_give_memory(struct allowedips *table, struct allowedips_node *nodes,
-					       uint32_t count)
+struct allowedips_node *allowedips_give_memory(struct allowedips *table,
+					       struct allowedips_node *nodes, uint32_t count)
 {
 	struct allowedips_node *old = table->nodes;
 
@@ -122,8 +122,10 @@ static uint32_t insert_at(struct allowedips *table, uint32_t *link, const struct
 	return index;
 }
 
-/* The link at which the prefix stands or would stand; *ret_parent is the link above it, NULL at the root. */
-static uint32_t *find_link(struct allowedips *table, const struct prefix *prefix, uint32_t **ret_parent)
+/* The link at which the prefix stands or would stand; *ret_parent is the link above it, NULL at the
+ * root. */
+static uint32_t *find_link(struct allowedips *table, const struct prefix *prefix,
+			   uint32_t **ret_parent)
 {
 	uint32_t *link = root_of(table, prefix->family), *parent = NULL;
 
@@ -139,12 +141,21 @@ static uint32_t *find_link(struct allowedips *table, const struct prefix *prefix
 	return link;
 }
 
+static bool is_prefix(const struct prefix *prefix)
+{
+	return (prefix->family == FAMILY_IPV4 || prefix->family == FAMILY_IPV6) &&
+	       prefix->bits <= family_bits(prefix->family);
+}
+
 int allowedips_add(struct allowedips *table, const struct prefix *prefix,
 		   struct allowedips_owner *owner)
 {
-	struct prefix masked = prefix_masked(prefix);
 	uint32_t *parent, *link, index;
+	struct prefix masked;
 
+	if (!is_prefix(prefix))
+		return -EINVAL;
+	masked = prefix_masked(prefix);
 	link = find_link(table, &masked, &parent);
 	if (*link && prefix_is_equal(&table->nodes[*link].prefix, &masked)) {
 		own(table, *link, owner);
@@ -172,9 +183,13 @@ static void prune(struct allowedips *table, uint32_t *link)
 bool allowedips_remove(struct allowedips *table, const struct prefix *prefix,
 		       struct allowedips_owner *owner)
 {
-	struct prefix masked = prefix_masked(prefix);
-	uint32_t *parent, *link = find_link(table, &masked, &parent);
+	uint32_t *parent, *link;
+	struct prefix masked;
 
+	if (!is_prefix(prefix))
+		return false;
+	masked = prefix_masked(prefix);
+	link = find_link(table, &masked, &parent);
 	if (!*link || !prefix_is_equal(&table->nodes[*link].prefix, &masked) ||
 	    table->nodes[*link].owner != owner)
 		return false;

@@ -113,7 +113,8 @@ bool cookie_reply_consume(struct cookie_maker *maker, struct aead *aead, usec_t 
 
 	if (!maker->has_last_mac1 ||
 	    !xaead_open(aead, &maker->cookie_key, message + WG_COOKIE_NONCE, maker->last_mac1,
-			COOKIE_SIZE, message + WG_COOKIE_SEALED, COOKIE_SIZE + AEAD_TAG_SIZE, cookie))
+			COOKIE_SIZE, message + WG_COOKIE_SEALED, COOKIE_SIZE + AEAD_TAG_SIZE,
+			cookie))
 		return false;
 	memcpy(maker->cookie, cookie, COOKIE_SIZE);
 	maker->received = now;

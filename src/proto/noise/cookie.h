@@ -11,10 +11,10 @@
 #include "base/time.h"
 #include "proto/wire/wireguard.h"
 
-#define COOKIE_SIZE 16
+#define COOKIE_SIZE            16
 #define COOKIE_SECRET_LIFETIME (120 * USEC_PER_SEC)
 /* A cookie is used until shortly before its secret may be gone. */
-#define COOKIE_USABLE (115 * USEC_PER_SEC)
+#define COOKIE_USABLE          (115 * USEC_PER_SEC)
 
 struct aead;
 
@@ -38,7 +38,8 @@ void cookie_checker_init(struct cookie_checker *checker, const struct key *own_p
 void cookie_maker_init(struct cookie_maker *maker, const struct key *peer_public);
 
 /* size: of the message; the macs are its last 32 bytes. */
-bool cookie_mac1_is_valid(const struct cookie_checker *checker, const uint8_t *message, size_t size);
+bool cookie_mac1_is_valid(const struct cookie_checker *checker, const uint8_t *message,
+			  size_t size);
 bool cookie_mac2_is_valid(struct cookie_checker *checker, usec_t now,
 			  const struct random_source *random, const struct address *from,
 			  const uint8_t *message, size_t size);

@@ -30,13 +30,14 @@ static void start(uint8_t chaining[BLAKE2S_SIZE], uint8_t hash[BLAKE2S_SIZE],
 }
 
 /* MixKey with a shared secret that was computed before. */
-static void mix_shared(uint8_t chaining[BLAKE2S_SIZE], struct key *ret_key, const struct key *shared)
+static void mix_shared(uint8_t chaining[BLAKE2S_SIZE], struct key *ret_key,
+		       const struct key *shared)
 {
 	noise_kdf(chaining, shared, KEY_SIZE, chaining, ret_key ? ret_key->bytes : NULL, NULL);
 }
 
-static bool mix_dh(uint8_t chaining[BLAKE2S_SIZE], struct key *ret_key, const struct key *private_key,
-		   const struct key *public_key)
+static bool mix_dh(uint8_t chaining[BLAKE2S_SIZE], struct key *ret_key,
+		   const struct key *private_key, const struct key *public_key)
 {
 	struct key shared;
 
@@ -99,8 +100,10 @@ static void new_ephemeral(const struct random_source *random, struct key *ret_pr
 void handshake_set_identity(struct handshake *handshake, const struct noise_identity *identity)
 {
 	handshake->has_static_static =
-		identity->is_set && !x25519_shared(&identity->private_key, &handshake->remote_static,
-						   &handshake->static_static);
+		identity->is_set &&
+		!key_is_equal(&identity->public_key, &handshake->remote_static) &&
+		!x25519_shared(&identity->private_key, &handshake->remote_static,
+			       &handshake->static_static);
 	if (!handshake->has_static_static)
 		secret_wipe(&handshake->static_static, KEY_SIZE);
 }
@@ -117,10 +120,9 @@ void handshake_clear(struct handshake *handshake)
 {
 	handshake->state = HANDSHAKE_NONE;
 	secret_wipe(&handshake->ephemeral, KEY_SIZE);
-	secret_wipe(&handshake->remote_ephemeral, KEY_SIZE);
 	secret_wipe(handshake->chaining, BLAKE2S_SIZE);
 	secret_wipe(handshake->hash, BLAKE2S_SIZE);
-	handshake->local_index = handshake->remote_index = 0;
+	handshake->local_index = 0;
 }
 
 bool handshake_initiate(struct handshake *handshake, const struct noise_identity *identity,
@@ -128,55 +130,60 @@ bool handshake_initiate(struct handshake *handshake, const struct noise_identity
 			const uint8_t stamp[STAMP_SIZE], uint32_t local_index, uint8_t *message)
 {
 	struct writer writer = writer_over(message, WG_INITIATION_SIZE);
+	uint8_t *chaining = handshake->chaining, *hash = handshake->hash;
 	struct key key, public_key;
 
+	handshake_clear(handshake);
 	if (!identity->is_set || !handshake->has_static_static)
 		return false;
 	memset(message, 0, WG_INITIATION_SIZE);
 	write_u32(&writer, WG_INITIATION);
 	write_u32(&writer, local_index);
-	start(handshake->chaining, handshake->hash, &handshake->remote_static);
+	start(chaining, hash, &handshake->remote_static);
 	/* e */
 	new_ephemeral(random, &handshake->ephemeral, &public_key);
 	write_bytes(&writer, &public_key, KEY_SIZE);
-	mix_ephemeral(handshake->chaining, handshake->hash, &public_key);
+	mix_ephemeral(chaining, hash, &public_key);
 	/* es */
-	if (!mix_dh(handshake->chaining, &key, &handshake->ephemeral, &handshake->remote_static))
+	if (!mix_dh(chaining, &key, &handshake->ephemeral, &handshake->remote_static)) {
+		handshake_clear(handshake);
 		return false;
+	}
 	/* s */
-	seal_and_hash(aead, &key, handshake->hash, &identity->public_key, KEY_SIZE,
+	seal_and_hash(aead, &key, hash, &identity->public_key, KEY_SIZE,
 		      message + WG_INITIATION_STATIC);
 	/* ss */
-	mix_shared(handshake->chaining, &key, &handshake->static_static);
+	mix_shared(chaining, &key, &handshake->static_static);
 	/* {t} */
-	seal_and_hash(aead, &key, handshake->hash, stamp, STAMP_SIZE,
-		      message + WG_INITIATION_TIMESTAMP);
+	seal_and_hash(aead, &key, hash, stamp, STAMP_SIZE, message + WG_INITIATION_TIMESTAMP);
 	secret_wipe(&key, sizeof(key));
 	handshake->local_index = local_index;
 	handshake->state = HANDSHAKE_INITIATION_SENT;
 	return true;
 }
 
-bool handshake_open(const struct noise_identity *identity, struct aead *aead, const uint8_t *message,
-		    struct handshake_opening *ret_opening)
+bool handshake_open(const struct noise_identity *identity, struct aead *aead,
+		    const uint8_t *message, struct handshake_opening *ret_opening)
 {
-	struct handshake_opening opening;
+	struct reader reader = reader_over(message + WG_INITIATION_SENDER, 4);
+	struct handshake_opening *opening = ret_opening;
 	struct key key;
 	bool is_fine;
 
 	if (!identity->is_set)
 		return false;
-	memcpy(&opening.remote_ephemeral, message + WG_INITIATION_EPHEMERAL, KEY_SIZE);
-	start(opening.chaining, opening.hash, &identity->public_key);
+	opening->remote_index = read_u32(&reader);
+	memcpy(&opening->remote_ephemeral, message + WG_INITIATION_EPHEMERAL, KEY_SIZE);
+	start(opening->chaining, opening->hash, &identity->public_key);
 	/* e, es, s */
-	mix_ephemeral(opening.chaining, opening.hash, &opening.remote_ephemeral);
-	is_fine = mix_dh(opening.chaining, &key, &identity->private_key, &opening.remote_ephemeral) &&
-		  open_and_hash(aead, &key, opening.hash, message + WG_INITIATION_STATIC,
-				KEY_SIZE + AEAD_TAG_SIZE, &opening.remote_static);
+	mix_ephemeral(opening->chaining, opening->hash, &opening->remote_ephemeral);
+	is_fine = mix_dh(opening->chaining, &key, &identity->private_key,
+			 &opening->remote_ephemeral) &&
+		  open_and_hash(aead, &key, opening->hash, message + WG_INITIATION_STATIC,
+				KEY_SIZE + AEAD_TAG_SIZE, &opening->remote_static);
 	secret_wipe(&key, sizeof(key));
-	if (is_fine)
-		*ret_opening = opening;
-	secret_wipe(&opening, sizeof(opening));
+	if (!is_fine)
+		secret_wipe(opening, sizeof(*opening));
 	return is_fine;
 }
 
@@ -184,7 +191,6 @@ enum handshake_verdict handshake_accept(struct handshake *handshake, struct aead
 					usec_t interval, struct handshake_opening *opening,
 					const uint8_t *message)
 {
-	struct reader reader = reader_over(message + WG_INITIATION_SENDER, 4);
 	uint8_t stamp[STAMP_SIZE];
 	struct key key;
 	bool is_fine;
@@ -205,44 +211,56 @@ enum handshake_verdict handshake_accept(struct handshake *handshake, struct aead
 	memcpy(handshake->latest_stamp, stamp, STAMP_SIZE);
 	handshake->last_initiation = now;
 	handshake->has_initiation = true;
-	handshake->remote_ephemeral = opening->remote_ephemeral;
-	memcpy(handshake->chaining, opening->chaining, BLAKE2S_SIZE);
-	memcpy(handshake->hash, opening->hash, BLAKE2S_SIZE);
-	handshake->remote_index = read_u32(&reader);
-	handshake->state = HANDSHAKE_INITIATION_RECEIVED;
 	return HANDSHAKE_FINE;
 }
 
-bool handshake_respond(struct handshake *handshake, struct aead *aead,
-		       const struct random_source *random, uint32_t local_index, uint8_t *message)
+/* The two keys after the last message; the initiator's sending key comes first. */
+static void derive(const uint8_t chaining[BLAKE2S_SIZE], struct handshake_session *session)
+{
+	struct key *first = session->is_initiator ? &session->send : &session->receive;
+	struct key *second = session->is_initiator ? &session->receive : &session->send;
+
+	noise_kdf(chaining, NULL, 0, first->bytes, second->bytes, NULL);
+}
+
+bool handshake_respond(const struct handshake *handshake, struct aead *aead,
+		       const struct random_source *random, struct handshake_opening *opening,
+		       uint32_t local_index, uint8_t *message,
+		       struct handshake_session *ret_session)
 {
 	struct writer writer = writer_over(message, WG_RESPONSE_SIZE);
-	struct key key, public_key;
+	uint8_t *chaining = opening->chaining, *hash = opening->hash;
+	struct key key, ephemeral, public_key;
+	bool is_fine;
 
-	if (handshake->state != HANDSHAKE_INITIATION_RECEIVED)
-		return false;
 	memset(message, 0, WG_RESPONSE_SIZE);
 	write_u32(&writer, WG_RESPONSE);
 	write_u32(&writer, local_index);
-	write_u32(&writer, handshake->remote_index);
+	write_u32(&writer, opening->remote_index);
 	/* e, ee, se, psk */
-	new_ephemeral(random, &handshake->ephemeral, &public_key);
+	new_ephemeral(random, &ephemeral, &public_key);
 	write_bytes(&writer, &public_key, KEY_SIZE);
-	mix_ephemeral(handshake->chaining, handshake->hash, &public_key);
-	if (!mix_dh(handshake->chaining, NULL, &handshake->ephemeral, &handshake->remote_ephemeral) ||
-	    !mix_dh(handshake->chaining, NULL, &handshake->ephemeral, &handshake->remote_static))
+	mix_ephemeral(chaining, hash, &public_key);
+	is_fine = mix_dh(chaining, NULL, &ephemeral, &opening->remote_ephemeral) &&
+		  mix_dh(chaining, NULL, &ephemeral, &handshake->remote_static);
+	secret_wipe(&ephemeral, sizeof(ephemeral));
+	if (!is_fine)
 		return false;
-	mix_preshared(handshake->chaining, handshake->hash, &key, &handshake->preshared);
+	mix_preshared(chaining, hash, &key, &handshake->preshared);
 	/* {} */
-	seal_and_hash(aead, &key, handshake->hash, NULL, 0, message + WG_RESPONSE_EMPTY);
+	seal_and_hash(aead, &key, hash, NULL, 0, message + WG_RESPONSE_EMPTY);
 	secret_wipe(&key, sizeof(key));
-	handshake->local_index = local_index;
-	handshake->state = HANDSHAKE_RESPONSE_SENT;
+	*ret_session = (struct handshake_session){
+		.local_index = local_index,
+		.remote_index = opening->remote_index,
+	};
+	derive(chaining, ret_session);
 	return true;
 }
 
 bool handshake_consume_response(struct handshake *handshake, const struct noise_identity *identity,
-				struct aead *aead, const uint8_t *message)
+				struct aead *aead, const uint8_t *message,
+				struct handshake_session *ret_session)
 {
 	struct reader reader = reader_over(message + WG_RESPONSE_SENDER, 4);
 	uint8_t chaining[BLAKE2S_SIZE], hash[BLAKE2S_SIZE], nothing[1];
@@ -260,27 +278,20 @@ bool handshake_consume_response(struct handshake *handshake, const struct noise_
 		  mix_dh(chaining, NULL, &identity->private_key, &ephemeral);
 	if (is_fine) {
 		mix_preshared(chaining, hash, &key, &handshake->preshared);
-		is_fine = open_and_hash(aead, &key, hash, message + WG_RESPONSE_EMPTY, AEAD_TAG_SIZE,
-					nothing);
+		is_fine = open_and_hash(aead, &key, hash, message + WG_RESPONSE_EMPTY,
+					AEAD_TAG_SIZE, nothing);
 		secret_wipe(&key, sizeof(key));
 	}
 	if (is_fine) {
-		memcpy(handshake->chaining, chaining, BLAKE2S_SIZE);
-		memcpy(handshake->hash, hash, BLAKE2S_SIZE);
-		handshake->remote_ephemeral = ephemeral;
-		handshake->remote_index = read_u32(&reader);
-		handshake->state = HANDSHAKE_RESPONSE_RECEIVED;
+		*ret_session = (struct handshake_session){
+			.local_index = handshake->local_index,
+			.remote_index = read_u32(&reader),
+			.is_initiator = true,
+		};
+		derive(chaining, ret_session);
+		handshake_clear(handshake);
 	}
 	secret_wipe(chaining, sizeof(chaining));
+	secret_wipe(hash, sizeof(hash));
 	return is_fine;
-}
-
-void handshake_derive(struct handshake *handshake, struct handshake_keys *ret_keys)
-{
-	bool is_initiator = handshake->state == HANDSHAKE_RESPONSE_RECEIVED;
-
-	noise_kdf(handshake->chaining, NULL, 0,
-		  is_initiator ? ret_keys->send.bytes : ret_keys->receive.bytes,
-		  is_initiator ? ret_keys->receive.bytes : ret_keys->send.bytes, NULL);
-	handshake_clear(handshake);
 }

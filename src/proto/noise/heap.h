@@ -1,5 +1,5 @@
-/* Peers by the time at which they want attention: an intrusive pairing heap (Fredman et al. 1986), so that idle
- * peers cost nothing and no memory is asked for. */
+/* Peers by the time at which they want attention: an intrusive pairing heap (Fredman et al. 1986),
+ * so that idle peers cost nothing and no memory is asked for. */
 #pragma once
 
 #include <stdbool.h>

@@ -5,23 +5,43 @@
 
 /* timers.c: events of the paper's section 6, named as they happen */
 void timers_init(struct wg_peer *peer);
+/* Everything of a session or handshake; the persistent keepalive goes on. */
+void timers_end_sessions(struct wg_peer *peer);
 void timers_stop(struct wg_peer *peer);
 void timers_initiation_sent(struct wg_peer *peer, usec_t now);
+void timers_initiation_later(struct wg_peer *peer, usec_t now);
 void timers_session_derived(struct wg_peer *peer, usec_t now);
 void timers_handshake_complete(struct wg_peer *peer, usec_t now);
 void timers_authentic_sent(struct wg_peer *peer, usec_t now, bool is_data);
 void timers_authentic_received(struct wg_peer *peer, usec_t now, bool is_data);
 void timers_persistent(struct wg_peer *peer, usec_t now);
-void timers_requeue(struct wg_peer *peer);
 void timers_run(struct wg_peer *peer, struct aead *aead, usec_t now);
 
-/* wg.c */
-void peer_initiate(struct wg_peer *peer, struct aead *aead, usec_t now, bool is_retry);
-void index_insert(struct wg *wg, struct wg_index *index, struct wg_peer *peer,
+/* exchange.c */
+/* A handshake because of data or a timer: nothing when the peer may not initiate. */
+void peer_initiate(struct wg_peer *peer, struct aead *aead, usec_t now);
+/* The initiation again, with another ephemeral key and stamp. */
+void peer_initiate_again(struct wg_peer *peer, struct aead *aead, usec_t now);
+/* An authentic and fresh message came from there. */
+void peer_heard_from(struct wg_peer *peer, const struct address *from);
+/* A handshake is agreed and confirmed. */
+void peer_handshake_completed(struct wg_peer *peer, usec_t now);
+
+/* index.c */
+/* A random value that is not 0 and that no entry has. */
+uint32_t index_draw(const struct wg *wg);
+/* value: from index_draw(); keypair: NULL for a handshake. */
+void index_insert(struct wg *wg, struct wg_index *index, uint32_t value, struct wg_peer *peer,
 		  struct wg_keypair *keypair);
+/* Harmless when it is not in the table. */
 void index_remove(struct wg *wg, struct wg_index *index);
 struct wg_index *index_find(const struct wg *wg, uint32_t value);
 
 /* session.c */
-void session_begin(struct wg_peer *peer, usec_t now, bool is_initiator);
+void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_session *keys);
+/* The first packet under the next session came: the initiator has it, so it is ours to send with.
+ * False when that index is not the next session's. */
+bool session_confirm(struct wg_peer *peer, uint32_t index);
 void session_end_all(struct wg_peer *peer);
+/* Our initiation under way. */
+void handshake_end(struct wg_peer *peer);

@@ -6,7 +6,8 @@
 
 bool ratelimit_allows(struct ratelimit *ratelimit, usec_t now, const struct address *from)
 {
-	uint64_t source = hash_bytes(ratelimit->seed, from->ip, from->family == FAMILY_IPV4 ? 4 : 8) | 1;
+	uint64_t source =
+		hash_bytes(ratelimit->seed, from->ip, from->family == FAMILY_IPV4 ? 4 : 8) | 1;
 	size_t slot = SIZE_MAX, oldest = source % RATELIMIT_SLOTS;
 
 	for (size_t i = 0; i < NEIGHBOURS; i++) {

@@ -1,5 +1,6 @@
-/* Token buckets per source, /32 or /64, for handshakes under load: 20 a second, bursts of 5 (as the kernel does).
- * A fixed number of slots; a newcomer takes the slot of the least recent of its neighbours. */
+/* Token buckets per source, /32 or /64, for handshakes under load: 20 a second, bursts of 5 (as the
+ * kernel does). A fixed number of slots; a newcomer takes the slot of the least recent of its
+ * neighbours. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,9 +9,9 @@
 #include "base/address.h"
 #include "base/time.h"
 
-#define RATELIMIT_SLOTS 4096
+#define RATELIMIT_SLOTS    4096
 #define RATELIMIT_INTERVAL (50 * USEC_PER_MSEC)
-#define RATELIMIT_BURST 5
+#define RATELIMIT_BURST    5
 
 struct ratelimit {
 	uint64_t seed;

@@ -7,8 +7,14 @@
 
 void stamp_init(struct stamp *stamp, usec_t now, usec_t wall, usec_t mark)
 {
-	usec_t least = mark ? mark + STAMP_MARGIN : 0;
-	bool is_plausible = !mark || (wall > least && wall - least <= STAMP_LEAP_MAX);
+	usec_t least;
+	bool is_plausible;
+
+	/* No clock ever said so: the file is not ours. */
+	if (mark > STAMP_MARK_MAX)
+		mark = 0;
+	least = mark ? mark + STAMP_MARGIN : 0;
+	is_plausible = !mark || (wall > least && wall - least <= STAMP_LEAP_MAX);
 
 	*stamp = (struct stamp){.base = is_plausible ? wall : least, .started = now};
 	stamp->marked = stamp->base;
@@ -35,7 +41,7 @@ bool stamp_needs_mark(struct stamp *stamp, usec_t now, usec_t *ret_mark)
 void stamp_next(struct stamp *stamp, usec_t now, uint8_t out[STAMP_SIZE])
 {
 	struct writer writer = writer_over(out, STAMP_SIZE);
-	usec_t value = present(stamp, now);
+	usec_t value = present(stamp, now) / STAMP_GRAIN * STAMP_GRAIN;
 
 	if (value <= stamp->latest)
 		value = stamp->latest + 1;

@@ -1,0 +1,137 @@
+/* Data messages: sealed under the current session, opened under any (paper, 5.4.6). */
+#include <string.h>
+
+#include "base/cursor.h"
+#include "proto/noise/peer.h"
+#include "proto/wire/wireguard.h"
+
+#define PADDING ((size_t)16)
+
+bool wg_send_begin(struct wg_peer *peer, struct aead *aead, usec_t now, unsigned count,
+		   struct wg_run *ret_run)
+{
+	if (peer->current && session_reserve(peer->current, &peer->wg->limits, now, count, ret_run))
+		return true;
+	peer_initiate(peer, aead, now);
+	return false;
+}
+
+size_t wg_seal(const struct wg_run *run, struct aead *aead, unsigned i, uint8_t *plain, size_t size,
+	       size_t padded_max, uint8_t *out)
+{
+	struct writer header = writer_over(out, WG_DATA_HEADER_SIZE);
+	size_t padded = (size + PADDING - 1) / PADDING * PADDING;
+
+	if (padded > padded_max)
+		padded = padded_max > size ? padded_max : size;
+	memset(plain + size, 0, padded - size);
+	write_u32(&header, WG_DATA);
+	write_u32(&header, run->keypair->remote_index);
+	write_u64(&header, run->counter + i);
+	aead_seal(aead, &run->keypair->send, run->counter + i, NULL, 0, plain, padded,
+		  out + WG_DATA_HEADER_SIZE);
+	return WG_DATA_HEADER_SIZE + padded + AEAD_TAG_SIZE;
+}
+
+/* The initiator renews the session in time; too many messages are a reason for both. */
+static void rekey_after_sending(struct wg_peer *peer, struct aead *aead, usec_t now)
+{
+	const struct wg_limits *limits = &peer->wg->limits;
+	struct wg_keypair *keypair = peer->current;
+
+	if (!keypair)
+		return;
+	if (atomic_load_explicit(&keypair->counter, memory_order_relaxed) >
+		    limits->rekey_after_messages ||
+	    (keypair->is_initiator && usec_since(now, keypair->born) >= limits->rekey_after_time))
+		peer_initiate(peer, aead, now);
+}
+
+void wg_sent(struct wg_peer *peer, struct aead *aead, usec_t now, uint64_t bytes, bool is_data)
+{
+	peer->tx_bytes += bytes;
+	timers_authentic_sent(peer, now, is_data);
+	rekey_after_sending(peer, aead, now);
+}
+
+static bool window_accepts(struct wg_keypair *keypair, uint64_t counter, uint64_t limit)
+{
+	bool is_new;
+
+	while (atomic_flag_test_and_set_explicit(&keypair->replay_lock, memory_order_acquire))
+		;
+	is_new = replay_accept(&keypair->replay, counter, limit);
+	atomic_flag_clear_explicit(&keypair->replay_lock, memory_order_release);
+	return is_new;
+}
+
+static enum wg_drop open_message(struct wg *wg, struct aead *aead, usec_t now, uint8_t *data,
+				 size_t size, struct wg_opened *opened)
+{
+	struct reader reader = reader_over(data + WG_DATA_RECEIVER, 12);
+	struct wg_index *index = index_find(wg, read_u32(&reader));
+	uint64_t counter = read_u64(&reader);
+	struct wg_keypair *keypair = index ? index->keypair : NULL;
+
+	if (!keypair)
+		return WG_DROP_NO_SESSION;
+	if (usec_since(now, keypair->born) >= wg->limits.reject_after_time ||
+	    counter >= wg->limits.reject_after_messages)
+		return WG_DROP_EXPIRED;
+	*opened = (struct wg_opened){
+		.peer = index->peer,
+		.keypair = keypair,
+		.packet = data + WG_DATA_HEADER_SIZE,
+		.size = size - WG_DATA_OVERHEAD,
+		.index = index->value,
+	};
+	if (!aead_open(aead, &keypair->receive, counter, NULL, 0, opened->packet,
+		       size - WG_DATA_HEADER_SIZE, opened->packet))
+		return WG_DROP_DATA_FORGED;
+	if (!window_accepts(keypair, counter, wg->limits.reject_after_messages))
+		return WG_DROP_REPLAYED;
+	return WG_OK;
+}
+
+enum wg_drop wg_open(struct wg *wg, struct aead *aead, usec_t now, uint8_t *data, size_t size,
+		     struct wg_opened *ret_opened)
+{
+	enum wg_drop drop = wire_shape_of(data, size) == WIRE_DATA
+				    ? open_message(wg, aead, now, data, size, ret_opened)
+				    : WG_DROP_SHAPE;
+
+	wg_count(wg, drop);
+	return drop;
+}
+
+/* The initiator's session nears its end and packets still come: renew it before they are refused.
+ */
+static void rekey_after_receiving(struct wg_peer *peer, struct aead *aead, usec_t now)
+{
+	const struct wg_limits *limits = &peer->wg->limits;
+	usec_t waiting = limits->keepalive_timeout + limits->rekey_timeout;
+	struct wg_keypair *keypair = peer->current;
+
+	if (peer->is_last_minute_sent || !keypair || !keypair->is_initiator ||
+	    usec_since(now, keypair->born) + waiting < limits->reject_after_time)
+		return;
+	peer->is_last_minute_sent = true;
+	peer_initiate(peer, aead, now);
+}
+
+void wg_received(struct wg *wg, struct aead *aead, usec_t now, const struct wg_opened *opened,
+		 const struct address *from, size_t message_size)
+{
+	struct wg_peer *peer = opened->peer;
+
+	peer->rx_bytes += message_size;
+	if (!opened->size)
+		wg->keepalives_received++;
+	timers_authentic_received(peer, now, opened->size > 0);
+	peer_heard_from(peer, from);
+	if (session_confirm(peer, opened->index)) {
+		peer_handshake_completed(peer, now);
+		wg->ops.session_ready(wg->ops.owner, peer);
+	}
+	rekey_after_receiving(peer, aead, now);
+}
