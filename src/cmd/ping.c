@@ -9,11 +9,12 @@
 #include "cmd/cmd.h"
 #include "cmd/ping_text.h"
 
-#define DEFAULT_COUNT        5
-#define DEFAULT_COUNT_DIRECT 30 /* a path that is not found in half a minute needs another remedy \
-				 */
-#define COUNT_MAX            999999
-#define ANSWER_TIMEOUT       (10 * USEC_PER_SEC) /* the daemon speaks at least once per try */
+#define DEFAULT_COUNT 5
+#define DEFAULT_COUNT_DIRECT                                                 \
+	30 /* a path that is not found in half a minute needs another remedy \
+	    */
+#define COUNT_MAX      999999
+#define ANSWER_TIMEOUT (10 * USEC_PER_SEC) /* the daemon speaks at least once per try */
 
 static const char help[] =
 	"Usage: wayleave ping NODE [-i INTERFACE] [-c COUNT] [--until-direct]\n"
@@ -77,6 +78,8 @@ static int run(struct ping *ping)
 		return result;
 	if (cmd_finish_output() != CMD_OK)
 		return CMD_FAILED;
+	if (ping->summary.first_error[0])
+		return cmd_fail("%s", ping->summary.first_error);
 	if (ping->until_direct)
 		return ping->summary.is_direct ? CMD_OK : CMD_FAILED;
 	return ping->summary.received ? CMD_OK : CMD_FAILED;

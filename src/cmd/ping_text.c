@@ -1,5 +1,7 @@
 #include "cmd/ping_text.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "base/text.h"
 #include "cmd/status_text.h"
@@ -32,22 +34,33 @@ static void print_answer(struct ping_summary *summary, const char *node, const j
 	buffer_print(out, "\n");
 }
 
+static void print_error(const char *node, const char *error, struct buffer *out)
+{
+	print_text(node, out);
+	buffer_print(out, ": %s\n", error);
+}
+
 void ping_print(struct ping_summary *summary, const char *node, const json_t *object,
 		struct buffer *out)
 {
 	const json_t *rtt = json_object_get(object, "rtt_ms");
 	const char *error = json_string_value(json_object_get(object, "error"));
 	double rtt_ms = json_number_value(rtt);
+	char shown[sizeof(summary->first_error)];
 
+	if (summary->first_error[0])
+		print_error(node, summary->first_error, out);
+	summary->first_error[0] = '\0';
 	if (json_is_true(json_object_get(object, "end"))) {
 		summary->is_over = true;
 		summary->sent = (unsigned)json_integer_value(json_object_get(object, "sent"));
 	} else if (error) {
 		summary->is_direct = false;
-		print_text(node, out);
-		buffer_print(out, ": ");
-		print_text(error, out);
-		buffer_print(out, "\n");
+		text_escape(shown, sizeof(shown), error, strlen(error));
+		if (summary->has_begun)
+			print_error(node, shown, out);
+		else
+			text_copy(summary->first_error, sizeof(summary->first_error), shown);
 	} else if (json_is_number(rtt)) {
 		if (!summary->received || rtt_ms < summary->least_ms)
 			summary->least_ms = rtt_ms;
@@ -57,6 +70,7 @@ void ping_print(struct ping_summary *summary, const char *node, const json_t *ob
 		summary->received++;
 		print_answer(summary, node, object, rtt_ms, out);
 	}
+	summary->has_begun = true;
 }
 
 void ping_print_summary(const struct ping_summary *summary, const char *node, struct buffer *out)

@@ -11,6 +11,10 @@ struct ping_summary {
 	double least_ms, most_ms, sum_ms;
 	bool is_direct; /* the last answer came over a direct path */
 	bool is_over;   /* the daemon said so */
+	/* An error that came first of all: the refusal of the whole ping when nothing follows. Held
+	 * back until then, escaped. */
+	char first_error[256];
+	bool has_begun;
 };
 
 /* Adds the object to the summary and its line to out (nothing for the final object). */

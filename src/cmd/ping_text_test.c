@@ -55,14 +55,29 @@ static void only_the_last_answer_decides_whether_the_path_is_direct(void **state
 	assert_false(summary.is_direct);
 }
 
-static void without_a_try_there_is_no_summary(void **state)
+static void a_refusal_is_kept_for_the_end_and_has_no_summary(void **state)
 {
 	auto_buffer struct buffer out = {0};
 	struct ping_summary summary = {0};
 
 	feed(&summary, "{\"error\": \"no such node\\u001b\"}", &out);
 	ping_print_summary(&summary, "b\033", &out);
-	assert_string_equal(out.data, "b: no such node\\x1b\n");
+	assert_int_equal(out.size, 0);
+	assert_string_equal(summary.first_error, "no such node\\x1b");
+}
+
+static void an_error_of_a_try_is_said_as_soon_as_it_is_known_to_be_one(void **state)
+{
+	auto_buffer struct buffer out = {0};
+	struct ping_summary summary = {0};
+
+	feed(&summary, "{\"error\": \"first\"}", &out);
+	assert_int_equal(out.size, 0);
+	feed(&summary, "{\"error\": \"second\"}", &out);
+	assert_string_equal(out.data, "b: first\nb: second\n");
+	feed(&summary, "{\"end\": true, \"sent\": 2, \"received\": 0}", &out);
+	assert_string_equal(summary.first_error, "");
+	assert_string_equal(out.data, "b: first\nb: second\n");
 }
 
 static void all_lost_has_no_times(void **state)
@@ -93,7 +108,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_and_their_paths_read_like_this),
 		cmocka_unit_test(only_the_last_answer_decides_whether_the_path_is_direct),
-		cmocka_unit_test(without_a_try_there_is_no_summary),
+		cmocka_unit_test(a_refusal_is_kept_for_the_end_and_has_no_summary),
+		cmocka_unit_test(an_error_of_a_try_is_said_as_soon_as_it_is_known_to_be_one),
 		cmocka_unit_test(all_lost_has_no_times),
 		cmocka_unit_test(an_interrupted_ping_counts_what_it_saw),
 	};
