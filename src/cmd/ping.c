@@ -41,6 +41,15 @@ struct ping {
 	struct ping_summary summary;
 };
 
+/* The signal flag: SIGINT ends the wait, or the next answer does, so that the summary is still
+ * printed. */
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int signal)
+{
+	is_interrupted = 1;
+}
+
 static bool on_object(void *owner, const json_t *object)
 {
 	struct ping *ping = owner;
@@ -50,12 +59,7 @@ static bool on_object(void *owner, const json_t *object)
 	if (text.size)
 		fputs(text.data, stdout);
 	fflush(stdout);
-	return !ping->summary.is_over;
-}
-
-/* Only to end the wait, so that the summary is still printed. */
-static void on_interrupt(int signal)
-{
+	return !ping->summary.is_over && !is_interrupted;
 }
 
 static int run(struct ping *ping)
