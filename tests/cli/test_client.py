@@ -57,7 +57,8 @@ class Daemon(threading.Thread):
     def run(self):
         for lines in self.answers:
             connection, _ = self.socket.accept()
-            with connection, connection.makefile("rw", encoding="utf-8") as file:
+            # A client that has heard enough hangs up.
+            with contextlib.suppress(BrokenPipeError), connection, connection.makefile("rw") as file:
                 self.requests.append(json.loads(file.readline()))
                 for line in lines:
                     file.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
