@@ -1,0 +1,17 @@
+/* The wg role: a userspace WireGuard device alone, configured by wg(8) through its socket in
+ * STANDALONE_FOLDER, as wireguard-go is. Peers roam as in WireGuard. */
+#pragma once
+
+struct state_daemon;
+
+/* Where wg(8) looks for the sockets of userspace devices. */
+#define STANDALONE_FOLDER "/var/run/wireguard"
+
+struct standalone_options {
+	const char *interface;
+	struct state_daemon *daemon; /* told when the socket is ready; NULL in the foreground */
+};
+
+/* Runs until SIGTERM or SIGINT, until the interface is deleted or the socket removed. 0, or 1 after
+ * an error that was told (through daemon, or on the log). */
+int standalone_run(const struct standalone_options *options);

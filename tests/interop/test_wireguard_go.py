@@ -1,0 +1,189 @@
+"""wayleave wg against Debian's wireguard-go, and against itself, each as initiator and as responder.
+
+    a (198.51.100.1) --- core --- b (198.51.100.2)      inside: 10.9.0.1, fd09::1 --- 10.9.0.2, fd09::2
+"""
+
+import itertools
+import json
+import signal
+import subprocess
+
+import pytest
+from device import Device, preshared_key, wayleave, wireguard_go
+from harness import Capture, Kind, Nat, first_reply, ping, wait_for
+
+PATIENCE = 10  # seconds; one retry of a handshake takes 5
+BULK_BYTES = 100 << 20
+
+# Who makes the first handshake, and with whom.
+IMPLEMENTATIONS = [
+    pytest.param(wayleave, wireguard_go, id="wayleave-to-wireguard-go", marks=pytest.mark.needs("wireguard-go")),
+    pytest.param(wireguard_go, wayleave, id="wireguard-go-to-wayleave", marks=pytest.mark.needs("wireguard-go")),
+    pytest.param(wayleave, wayleave, id="wayleave-to-wayleave"),
+]
+
+pytestmark = pytest.mark.needs("wg")
+
+
+def started(hosts, implementations):
+    numbers = itertools.count(1)
+    return [
+        Device(host, host.name, implementation, next(numbers)).start()
+        for host, implementation in zip(hosts, implementations)
+    ]
+
+
+def pytest_generate_tests(metafunc):
+    if "initiator" in metafunc.fixturenames:
+        metafunc.parametrize("initiator, responder", IMPLEMENTATIONS)
+
+
+def connect(a, b, *words, **options):
+    """a knows where b is; b learns it from the handshake, so it must know a first."""
+    b.set_peer(a, *words, **options)
+    a.set_peer(b, *words, endpoint=b.host.address, **options)
+
+
+def assert_connected(a, b):
+    assert first_reply(a.host, b.address, PATIENCE) is not None, "no answer over IPv4"
+    assert first_reply(b.host, a.address6, PATIENCE) is not None, "no answer over IPv6"
+
+
+def test_pings_of_both_families_over_ipv4_and_ipv6(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    connect(a, b)
+    assert_connected(a, b)
+    assert b.peer(a)["endpoint"] == f"{a.host.address}:{a.port}"
+    assert abs(a.handshake(b) - b.handshake(a)) <= 1
+    for size in (1, 100, 1372):
+        assert ping(a.host, b.address, count=5, size=size) == 5
+    a.set_peer(b, endpoint=b.host.address6)
+    assert first_reply(a.host, b.address, PATIENCE) is not None
+    wait_for(
+        lambda: b.peer(a)["endpoint"] == f"[{a.host.address6}]:{a.port}", PATIENCE, "b to see a's new address"
+    )
+
+
+def test_the_initiator_initiates_once(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    with Capture(a.host.namespace, "eth0") as capture:
+        connect(a, b)
+        assert_connected(a, b)
+        kinds = [packet.kind for packet in capture.packets() if packet.protocol == 17]
+    assert kinds[:2] == [Kind.INITIATION, Kind.RESPONSE]
+    assert kinds.count(Kind.INITIATION) == 1
+    assert set(kinds[2:]) == {Kind.DATA}
+
+
+def test_packets_that_waited_for_the_handshake_arrive(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    connect(a, b)
+    assert ping(a.host, b.address, count=10, interval=0.01) == 10
+
+
+def test_a_preshared_key_works_and_a_wrong_one_does_not(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    secret = preshared_key()
+    connect(a, b, "preshared-key", "/dev/stdin", input=secret)
+    assert_connected(a, b)
+    assert a.peer(b)["preshared_key"] == secret
+    a.wg("set", a.interface, "peer", b.public_key, "remove")
+    a.set_peer(b, "preshared-key", "/dev/stdin", endpoint=b.host.address, input=preshared_key())
+    assert first_reply(a.host, b.address, 2) is None
+    a.wg("set", a.interface, "peer", b.public_key, "remove")
+    a.set_peer(b, "preshared-key", "/dev/stdin", endpoint=b.host.address, input=secret)
+    assert first_reply(a.host, b.address, PATIENCE) is not None
+
+
+@pytest.mark.needs("iperf3")
+@pytest.mark.parametrize("is_reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("family", [4, 6])
+def test_tcp_bulk_arrives_whole(pair, initiator, responder, family, is_reverse):
+    a, b = started(pair, (initiator, responder))
+    connect(a, b)
+    assert_connected(a, b)
+    address = b.address if family == 4 else b.address6
+    server = b.host.spawn(
+        "iperf3", "-s", "-1", "-B", address, "--forceflush", stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: "listening" in server.stdout.readline(), PATIENCE, "iperf3's server")
+    before = int(a.peer(b)["rx_bytes" if is_reverse else "tx_bytes"])
+    words = ["iperf3", "-c", address, "-n", str(BULK_BYTES), "--json"] + ["-R"] * is_reverse
+    result = json.loads(a.host.run(*words).stdout)
+    server.wait(PATIENCE)
+    # What was under way when the sender had enough is not counted by the receiver.
+    assert result["end"]["sum_received"]["bytes"] > BULK_BYTES * 0.9
+    after = int(a.peer(b)["rx_bytes" if is_reverse else "tx_bytes"])
+    assert after - before > BULK_BYTES * 0.9
+    print(f"{result['end']['sum_received']['bits_per_second'] / 1e6:.0f} Mbit/s")
+
+
+def test_udp_of_many_sizes_arrives(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    connect(a, b)
+    assert_connected(a, b)
+    sent = [bytes([number % 251]) * size for number, size in enumerate([0, 1, 15, 16, 17, 1000, 1391, 1392] * 10)]
+    with a.host.namespace.socket() as source, b.host.namespace.socket() as sink:
+        sink.bind((b.address, 7777))
+        sink.settimeout(PATIENCE)
+        for data in sent:
+            source.sendto(data, (b.address, 7777))
+            assert sink.recv(2048) == data
+
+
+def test_a_peer_that_restarts_is_found_again(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    connect(a, b)
+    assert_connected(a, b)
+    b.stop()
+    b.start()
+    b.set_peer(a, endpoint=a.host.address)
+    # b has nothing but its configuration, and makes the handshake.
+    assert first_reply(b.host, a.address, PATIENCE) is not None
+    assert first_reply(a.host, b.address, PATIENCE) is not None
+
+
+def test_a_peer_killed_without_a_word_is_found_again(pair, initiator, responder):
+    if initiator is responder:
+        pytest.skip("takes 15 s and shows nothing that the two others do not")
+    a, b = started(pair, (initiator, responder))
+    connect(a, b)
+    assert_connected(a, b)
+    b.stop(signal.SIGKILL)
+    b.start()
+    b.set_peer(a)
+    # a has a session that b forgot: it notices after KEEPALIVE + REKEY_TIMEOUT, 15 s.
+    assert first_reply(a.host, b.address, 15 + PATIENCE) is not None
+
+
+def test_roaming_is_followed_at_once(net, initiator, responder):
+    home, cafe = (net.router(Nat.port_restricted(public), "192.168.1.0/24") for public in ("198.51.100.10", "198.51.100.20"))
+    a = home.host("a")
+    b = net.public("b", "198.51.100.2")
+    a_device, b_device = started((a, b), (initiator, responder))
+    connect(a_device, b_device)
+    assert first_reply(a, b_device.address, PATIENCE) is not None
+    a.move_behind(cafe)
+    assert first_reply(a, b_device.address, PATIENCE) is not None
+    assert b_device.peer(a_device)["endpoint"].startswith("198.51.100.20:")
+
+
+def test_a_keepalive_is_sent_without_traffic(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    with Capture(a.host.namespace, "eth0") as capture:
+        connect(a, b, "persistent-keepalive", "1")
+        wait_for(lambda: a.handshake(b), PATIENCE, "a handshake without traffic")
+        before = len(capture.packets())
+        wait_for(lambda: len(capture.packets()) >= before + 4, PATIENCE, "keepalives")
+        assert {packet.size for packet in capture.packets()[before:]} == {32}
+
+
+def test_a_packet_from_an_address_that_is_not_allowed_is_dropped(pair, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    connect(a, b)
+    assert_connected(a, b)
+    for device in (a, b):
+        device.host.namespace.ip(f"address add 10.9.9.{device.port % 100}/32 dev {device.interface}")
+    assert ping(a.host, b.address, count=3) == 3
+    done = a.host.run("ping", "-n", "-c", "2", "-i", "0.1", "-W", "1", "-I", "10.9.9.1", b.address, check=False)
+    assert " 0 received" in done.stdout
