@@ -290,8 +290,55 @@ def links():
                   ("answer_mac", 16), ("client_key", 32), ("server_key", 32)], rows)
 
 
+def enrolments():
+    """Noise_IK_25519_ChaChaPoly_BLAKE2s, step by step as the Noise specification writes it."""
+    hub, node, first, second = (private(name) for name in ("hub", "node", "enrol e 1", "enrol e 2"))
+    network_id, token, token_id = sample("network id", NETWORK_ID_SIZE), sample("token", 16), sample("token id", 8)
+    name = b"Noise_IK_25519_ChaChaPoly_BLAKE2s"
+    state = {"h": p.blake2s(name), "ck": p.blake2s(name)}
+
+    def mix_hash(data):
+        state["h"] = p.blake2s(state["h"] + data)
+
+    def mix_key(shared):
+        state["ck"], state["k"] = p.noise_kdf(state["ck"], shared, 2)
+
+    def seal(plain):
+        sealed = p.aead_seal(state["k"], bytes(12), state["h"], plain)
+        mix_hash(sealed)
+        return sealed
+
+    mix_hash(b"wayleave enrol v1" + network_id)
+    mix_hash(p.x25519(hub))
+    mix_hash(p.x25519(first))
+    mix_key(p.x25519(first, p.x25519(hub)))
+    static = seal(p.x25519(node))
+    mix_key(p.x25519(node, p.x25519(hub)))
+    verifier = p.blake2s(token)
+    proof = p.blake2s(b"wayleave token v1" + state["h"], verifier)
+    plain = (bytes([1]) + token_id + proof + bytes([5]) + b"alpha").ljust(352, b"\0")
+    payload = seal(plain)
+    mix_hash(p.x25519(second))
+    mix_key(p.x25519(second, p.x25519(first)))
+    mix_key(p.x25519(second, p.x25519(node)))
+    answer_plain = bytes([1, 3]).ljust(352, b"\0")
+    answer = seal(answer_plain)
+    mac1_key = p.blake2s(b"wayleave enrol mac1" + p.x25519(hub))
+    mac1 = p.blake2s(static + payload, mac1_key, 16)
+    cookie_key = p.blake2s(b"wayleave enrol cookie" + p.x25519(hub))
+    return Table("enrolment",
+                 "Enrolment: message 1 (e, static, payload) and message 2 (e, answer) for fixed ephemeral keys;\n"
+                 " * mac1 is over static || payload, to have something.",
+                 [("hub_private", 32), ("node_private", 32), ("ephemeral_node", 32), ("ephemeral_hub", 32),
+                  ("network_id", NETWORK_ID_SIZE), ("token", 16), ("token_id", 8), ("verifier", 32), ("proof", 32),
+                  ("static_sealed", "bytes"), ("payload_sealed", "bytes"), ("answer_sealed", "bytes"),
+                  ("mac1", 16), ("cookie_key", 32)],
+                 [(hub, node, first, second, network_id, token, token_id, verifier, proof, static, payload,
+                   answer, mac1, cookie_key)])
+
+
 TABLES = (hashes, hmacs, hkdfs, noise_kdfs, x25519s, aeads, xaeads, blocks, mask_keys, masked, pair_keys,
-          pair_hints, sessions, links)
+          pair_hints, sessions, links, enrolments)
 
 HEAD = """/* Known answers, made by tests/vectors/generate.py (plain Python, shares nothing with src/): never
  * edit them. */

@@ -9,8 +9,9 @@
 #include "proto/enrol/noise_ik.h"
 #include "proto/wire/wireguard.h"
 
-int enrol_client_init(struct enrol_client *client, const struct join *join, const struct key *private_key,
-		      const char *name, struct aead *aead, const struct random_source *random, usec_t now)
+int enrol_client_init(struct enrol_client *client, const struct join *join,
+		      const struct key *private_key, const char *name, struct aead *aead,
+		      const struct random_source *random, usec_t now)
 {
 	struct mask_key key;
 
@@ -83,9 +84,9 @@ static bool write_handshake(struct enrol_client *client, uint8_t *out)
 
 static size_t write_request(struct enrol_client *client, uint8_t out[ENROL_REQUEST_MAXIMUM])
 {
-	size_t size = ENROL_REQUEST_MINIMUM +
-		      random_below(client->random,
-				   ENROL_REQUEST_MAXIMUM - ENROL_REQUEST_MINIMUM + 1);
+	size_t size =
+		ENROL_REQUEST_MINIMUM +
+		random_below(client->random, ENROL_REQUEST_MAXIMUM - ENROL_REQUEST_MINIMUM + 1);
 
 	enrol_header(out, WIRE_CLASS_ENROL_REQUEST, client->id, client->random);
 	if (!write_handshake(client, out))
@@ -102,14 +103,13 @@ static size_t write_request(struct enrol_client *client, uint8_t out[ENROL_REQUE
 	return size;
 }
 
-size_t enrol_client_send(struct enrol_client *client, usec_t now, uint8_t out[ENROL_REQUEST_MAXIMUM])
+size_t enrol_client_send(struct enrol_client *client, usec_t now,
+			 uint8_t out[ENROL_REQUEST_MAXIMUM])
 {
+	if (client->state == ENROL_ASKING && now >= client->deadline)
+		client->state = ENROL_TIMED_OUT;
 	if (client->state != ENROL_ASKING || now < client->next_send)
 		return 0;
-	if (now >= client->deadline) {
-		client->state = ENROL_TIMED_OUT;
-		return 0;
-	}
 	client->next_send = now + client->retry;
 	client->retry = client->retry * 2 > ENROL_RETRY_MAX ? ENROL_RETRY_MAX : client->retry * 2;
 	return write_request(client, out);
@@ -121,7 +121,8 @@ usec_t enrol_client_next(const struct enrol_client *client)
 					     : USEC_NEVER;
 }
 
-static void receive_cookie(struct enrol_client *client, usec_t now, const uint8_t *data, size_t size)
+static void receive_cookie(struct enrol_client *client, usec_t now, const uint8_t *data,
+			   size_t size)
 {
 	struct key key;
 
@@ -188,7 +189,8 @@ static bool read_answer(const uint8_t *plain, struct enrol_answer *ret_answer)
 	answer.status = read_u8(&reader);
 	if (answer.status == ENROL_WELCOME &&
 	    (!name_read(&reader, answer.name) || !name_read(&reader, answer.hub_name) ||
-	     !prefixes_read(&reader, &answer) || !answer.address_count || !answer.hub_address_count))
+	     !prefixes_read(&reader, &answer) || !answer.address_count ||
+	     !answer.hub_address_count))
 		return false;
 	*ret_answer = answer;
 	return true;
@@ -207,8 +209,8 @@ static void receive_answer(struct enrol_client *client, const uint8_t *data, siz
 	noise_ik_mix_hash(&noise, &ephemeral, KEY_SIZE);
 	if (noise_ik_mix_key(&noise, &client->ephemeral, &ephemeral) &&
 	    noise_ik_mix_key(&noise, &client->private_key, &ephemeral) &&
-	    noise_ik_open(&noise, client->aead, data + ANSWER_PAYLOAD, ANSWER_PLAIN_SIZE + ENROL_TAG,
-			  plain) &&
+	    noise_ik_open(&noise, client->aead, data + ANSWER_PAYLOAD,
+			  ANSWER_PLAIN_SIZE + ENROL_TAG, plain) &&
 	    read_answer(plain, &client->answer))
 		client->state = ENROL_DONE;
 	secret_wipe(&noise, sizeof(noise));

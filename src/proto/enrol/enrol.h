@@ -1,13 +1,15 @@
-/* Enrolment: how a new key becomes a member by showing a token, in two datagrams of Noise_IK_25519_ChaChaPoly_BLAKE2s
- * (Noise specification rev. 34, 7.5; prologue "wayleave enrol v1" || network id) to the hub's key.
+/* Enrolment: how a new key becomes a member by showing a token, in two datagrams of
+ * Noise_IK_25519_ChaChaPoly_BLAKE2s (Noise specification rev. 34, 7.5; prologue "wayleave enrol v1"
+ * || network id) to the hub's key.
  *
- * The initiator's static key is the node's WireGuard key, so nobody enrols a key that he does not hold. The token
- * never travels: its proof is a MAC over the handshake hash, so a later leak of the hub's key reveals none
- * (security 9). Without a fresh cookie the hub does no X25519, without a right mac1 it is silent, and no
- * answer is larger than its request. Refusals are sealed and of the size of consent.
+ * The initiator's static key is the node's WireGuard key, so nobody enrols a key that he does not
+ * hold. The token never travels: its proof is a MAC over the handshake hash, so a later leak of the
+ * hub's key reveals none (security 9). Without a fresh cookie the hub does no X25519, without a
+ * right mac1 it is silent, and no answer is larger than its request. Refusals are sealed and of the
+ * size of consent.
  *
- * All datagrams: 16-byte header, masked under K(hub, to) or K(hub, from): class, 3 zero bytes, 8 bytes that the
- * node chose, 4 random. Pure. */
+ * All datagrams: 16-byte header, masked under K(hub, to) or K(hub, from): class, 3 zero bytes, 8
+ * bytes that the node chose, 4 random. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,21 +23,21 @@
 #include "proto/mask/mask.h"
 #include "proto/wire/message.h"
 
-#define ENROL_REQUEST_MINIMUM 512
-#define ENROL_REQUEST_MAXIMUM 768
-#define ENROL_ANSWER_MAXIMUM  512
-#define ENROL_COOKIE_SIZE     72
-#define ENROL_TAG	      16
+#define ENROL_REQUEST_MINIMUM  512
+#define ENROL_REQUEST_MAXIMUM  768
+#define ENROL_ANSWER_MAXIMUM   512
+#define ENROL_COOKIE_SIZE      72
+#define ENROL_TAG              16
 
 /* The node repeats its request at these distances, then once a second until the deadline. */
-#define ENROL_RETRY	 (300 * USEC_PER_MSEC)
-#define ENROL_RETRY_MAX	 (2 * USEC_PER_SEC)
-#define ENROL_DEADLINE	 (15 * USEC_PER_SEC)
+#define ENROL_RETRY            (300 * USEC_PER_MSEC)
+#define ENROL_RETRY_MAX        (2 * USEC_PER_SEC)
+#define ENROL_DEADLINE         (15 * USEC_PER_SEC)
 /* Cookie secrets live so long; the one before is honoured too. */
-#define ENROL_COOKIE_LIFETIME (120 * USEC_PER_SEC)
+#define ENROL_COOKIE_LIFETIME  (120 * USEC_PER_SEC)
 /* Requests with a right cookie that may cost X25519: of one /32 or /64, and in all. */
-#define ENROL_SOURCES	      256
-#define ENROL_SOURCE_INTERVAL (200 * USEC_PER_MSEC)
+#define ENROL_SOURCES          256
+#define ENROL_SOURCE_INTERVAL  (200 * USEC_PER_MSEC)
 #define ENROL_TOTAL_PER_SECOND 50
 
 enum enrol_status {
@@ -92,12 +94,15 @@ struct enrol_client {
 	const struct random_source *random;
 };
 
-/* name: what the node would like to be called, "" = the hub's choice. 0 or -EBADMSG (a bad hub key). */
-int enrol_client_init(struct enrol_client *client, const struct join *join, const struct key *private_key,
-		      const char *name, struct aead *aead, const struct random_source *random, usec_t now);
+/* name: what the node would like to be called, "" = the hub's choice. 0 or -EBADMSG (a bad hub
+ * key). */
+int enrol_client_init(struct enrol_client *client, const struct join *join,
+		      const struct key *private_key, const char *name, struct aead *aead,
+		      const struct random_source *random, usec_t now);
 void enrol_client_done(struct enrol_client *client);
 /* Masked datagram to send to the hub now; 0 when none is due. */
-size_t enrol_client_send(struct enrol_client *client, usec_t now, uint8_t out[ENROL_REQUEST_MAXIMUM]);
+size_t enrol_client_send(struct enrol_client *client, usec_t now,
+			 uint8_t out[ENROL_REQUEST_MAXIMUM]);
 usec_t enrol_client_next(const struct enrol_client *client);
 /* A datagram as it came from the network (data is changed). After it look at client->state. */
 void enrol_client_receive(struct enrol_client *client, usec_t now, uint8_t *data, size_t size);
@@ -137,9 +142,9 @@ struct enrol_request {
 };
 
 enum enrol_result {
-	ENROL_IGNORE,	  /* nothing to send */
-	ENROL_SEND,	  /* *ret_size bytes at out go back where it came from */
-	ENROL_ASK,	  /* *ret_request waits for a decision and enrol_server_answer() */
+	ENROL_IGNORE, /* nothing to send */
+	ENROL_SEND,   /* *ret_size bytes at out go back where it came from */
+	ENROL_ASK,    /* *ret_request waits for a decision and enrol_server_answer() */
 };
 
 void enrol_server_init(struct enrol_server *server, const struct key *private_key,
@@ -153,7 +158,8 @@ enum enrol_result enrol_server_receive(struct enrol_server *server, usec_t now,
 				       uint8_t out[ENROL_ANSWER_MAXIMUM], size_t *ret_size,
 				       struct enrol_request *ret_request);
 /* verifier = BLAKE2s(token), all that the registry keeps of a token. */
-bool enrol_proof_is_valid(const struct enrol_request *request, const uint8_t verifier[BLAKE2S_SIZE]);
+bool enrol_proof_is_valid(const struct enrol_request *request,
+			  const uint8_t verifier[BLAKE2S_SIZE]);
 size_t enrol_server_answer(struct enrol_server *server, const struct enrol_request *request,
 			   const struct enrol_answer *answer, uint8_t out[ENROL_ANSWER_MAXIMUM]);
 

@@ -61,7 +61,8 @@ bool noise_ik_open(struct enrol_noise *noise, struct aead *aead, const void *sea
 	bool is_fine;
 
 	aead_key_set(&key, &noise->key);
-	is_fine = aead_open(aead, &key, noise->counter++, noise->hash, BLAKE2S_SIZE, sealed, size, out);
+	is_fine = aead_open(aead, &key, noise->counter++, noise->hash, BLAKE2S_SIZE, sealed, size,
+			    out);
 	aead_key_wipe(&key);
 	noise_ik_mix_hash(noise, sealed, size);
 	return is_fine;
@@ -78,7 +79,8 @@ void enrol_proof(uint8_t out[BLAKE2S_SIZE], const uint8_t verifier[BLAKE2S_SIZE]
 		 const uint8_t handshake_hash[BLAKE2S_SIZE])
 {
 	static const char label[] = "wayleave token v1";
-	const struct hash_part parts[] = {{label, sizeof(label) - 1}, {handshake_hash, BLAKE2S_SIZE}};
+	const struct hash_part parts[] = {{label, sizeof(label) - 1},
+					  {handshake_hash, BLAKE2S_SIZE}};
 
 	blake2s_mac(out, BLAKE2S_SIZE, verifier, BLAKE2S_SIZE, parts, 2);
 }
@@ -111,7 +113,8 @@ void enrol_cookie_key(struct key *ret_key, const struct key *hub)
 	labelled_key(ret_key, "wayleave enrol cookie", hub);
 }
 
-void enrol_header(uint8_t *out, uint8_t class, const uint8_t id[8], const struct random_source *random)
+void enrol_header(uint8_t *out, uint8_t class, const uint8_t id[8],
+		  const struct random_source *random)
 {
 	memset(out, 0, MASK_HEADER_SIZE);
 	out[0] = class;

@@ -57,7 +57,8 @@ static void cookie_of(const struct enrol_server *server, size_t which, const str
 	blake2s_mac(out, 16, server->secrets[which], sizeof(server->secrets[which]), parts, 3);
 }
 
-static bool has_cookie(const struct enrol_server *server, const struct address *from, const uint8_t *data)
+static bool has_cookie(const struct enrol_server *server, const struct address *from,
+		       const uint8_t *data)
 {
 	for (size_t i = 0; i < 2; i++) {
 		uint8_t cookie[16], mac2[16];
@@ -70,8 +71,8 @@ static bool has_cookie(const struct enrol_server *server, const struct address *
 	return false;
 }
 
-static size_t write_cookie(struct enrol_server *server, const struct address *from, const uint8_t *data,
-			   uint8_t *out)
+static size_t write_cookie(struct enrol_server *server, const struct address *from,
+			   const uint8_t *data, uint8_t *out)
 {
 	uint8_t cookie[16];
 	struct key key;
@@ -125,7 +126,8 @@ static bool read_payload(const uint8_t *plain, struct enrol_request *request)
 	return !size || (text_is_name(request->name) && strlen(request->name) == size);
 }
 
-static bool open_request(struct enrol_server *server, const uint8_t *data, struct enrol_request *request)
+static bool open_request(struct enrol_server *server, const uint8_t *data,
+			 struct enrol_request *request)
 {
 	struct enrol_noise *noise = &request->noise;
 	uint8_t plain[REQUEST_PLAIN_SIZE];
