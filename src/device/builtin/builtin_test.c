@@ -103,8 +103,7 @@ struct ipv6_request {
 static void set_addresses(const struct end *end)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), fd6 = socket(AF_INET6, SOCK_DGRAM, 0);
-	struct ipv6_request six = {.ifr6_prefixlen = 64,
-				   .ifr6_ifindex = (int)if_nametoindex(end->name)};
+	struct ipv6_request six = {.bits = 64, .index = (int)if_nametoindex(end->name)};
 	struct ifreq interface = {0};
 	struct sockaddr_in *inet = (struct sockaddr_in *)&interface.ifr_addr;
 
