@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
-#include "crypto/x25519.h"
 #include "device/builtin/builtin_private.h"
 #include "port/port.h"
 
@@ -302,16 +301,7 @@ void builtin_set_control(struct builtin *builtin,
 
 void builtin_set_private_key(struct builtin *builtin, const struct key *private_key)
 {
-	struct key clamped = {0};
-
-	if (private_key && !key_is_zero(private_key)) {
-		clamped = *private_key;
-		x25519_clamp(&clamped);
-	}
-	/* The same key again, as `wg setconf` gives it, costs no session. */
-	if (!secret_is_equal(&clamped, &builtin->wg->identity.private_key, KEY_SIZE))
-		wg_set_private_key(builtin->wg, builtin->worker.aead, private_key);
-	secret_wipe(&clamped, sizeof(clamped));
+	wg_set_private_key(builtin->wg, builtin->worker.aead, private_key);
 	builtin_rearm(builtin);
 }
 

@@ -116,6 +116,9 @@ uint16_t builtin_peer_keepalive(const struct builtin_peer *peer);
 /* True: the endpoint follows authenticated packets at once, as WireGuard does. False: only events
  * tell. */
 void builtin_peer_set_may_roam(struct builtin_peer *peer, bool may_roam);
+/* True at first: data to send and timers start handshakes. False: only
+ * builtin_peer_start_handshake() does, and the retries that follow it. */
+void builtin_peer_set_may_initiate(struct builtin_peer *peer, bool may_initiate);
 
 /* Host bits are cut. A prefix of another peer moves to this one, as WireGuard does. */
 int builtin_peer_allow(struct builtin_peer *peer, const struct prefix *prefix);

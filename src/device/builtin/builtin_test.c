@@ -676,6 +676,20 @@ static void a_keepalive_starts_a_session_without_traffic(void **state)
 	assert_int_equal(a.handshakes, 1);
 }
 
+static void a_peer_that_may_not_initiate_waits_for_the_other_side(void **state)
+{
+	need_namespace();
+	connect_ends(&plain_options);
+	tell_endpoint(&b, &a);
+	builtin_peer_set_may_initiate(a.peer, false);
+	send_text(&a, &b, "waits");
+	wait_for(a.wanted == 1);
+	assert_int_equal(counters_of(&a).handshakes_sent, 0);
+	builtin_peer_start_handshake(b.peer);
+	wait_for(has_text(&b, "waits"));
+	assert_int_equal(counters_of(&a).handshakes_sent, 0);
+}
+
 static void a_preshared_key_must_be_the_same_on_both_sides(void **state)
 {
 	need_namespace();
@@ -824,6 +838,7 @@ int main(void)
 		device_unit_test(a_peer_may_be_removed_by_its_own_event),
 		device_unit_test(a_peer_that_may_not_roam_only_proposes),
 		device_unit_test(a_keepalive_starts_a_session_without_traffic),
+		device_unit_test(a_peer_that_may_not_initiate_waits_for_the_other_side),
 		device_unit_test(a_preshared_key_must_be_the_same_on_both_sides),
 		device_unit_test(allowed_prefixes_move_grow_and_are_listed),
 		device_unit_test(stamps_grow_over_a_restart),

@@ -110,6 +110,11 @@ void builtin_peer_set_may_roam(struct builtin_peer *peer, bool may_roam)
 	peer->wg.may_roam = may_roam;
 }
 
+void builtin_peer_set_may_initiate(struct builtin_peer *peer, bool may_initiate)
+{
+	peer->wg.may_initiate = may_initiate;
+}
+
 /* Allowed IPs */
 
 static void give_memory(struct builtin *builtin)
