@@ -214,9 +214,11 @@ int builtin_new(struct loop *loop, const struct builtin_options *options,
 	struct builtin *builtin;
 	int result;
 
-	if (options->mtu > BUILTIN_MTU_MAX)
+	if (options->mtu > BUILTIN_MTU_MAX || options->local_count > BUILTIN_LOCAL_MAX)
 		return -EINVAL;
 	builtin = new (struct builtin);
+	for (size_t i = 0; i < options->local_count; i++)
+		builtin->local[builtin->local_count++] = options->local[i];
 	builtin->loop = loop;
 	builtin->mtu = options->mtu ? options->mtu : BUILTIN_MTU_DEFAULT;
 	builtin->events = *events;
@@ -344,6 +346,7 @@ const char *builtin_drop_name(unsigned drop)
 		[BUILTIN_DROP_STAGED_OLDEST] = "staged-oldest",
 		[BUILTIN_DROP_STAGED_FULL] = "staged-full",
 		[BUILTIN_DROP_STAGED_EXPIRED] = "staged-expired",
+		[BUILTIN_DROP_RX_FOREIGN] = "rx-foreign",
 		[BUILTIN_DROP_TUN_REFUSED] = "tun-refused",
 	};
 

@@ -65,6 +65,8 @@ struct builtin {
 	struct list pending; /* peers with events */
 	bool is_gone, has_told_gone;
 	size_t mtu;
+	struct prefix local[BUILTIN_LOCAL_MAX];
+	size_t local_count;
 	struct builtin_counters counters; /* without those of wg */
 };
 

@@ -192,6 +192,7 @@ void builtin_peer_get_statistics(const struct builtin_peer *peer,
 		.last_handshake = wg->last_handshake,
 		.last_received = wg->last_received,
 		.last_sent = wg->last_sent,
+		.last_data = wg->last_data,
 		.endpoint = wg->endpoint,
 		.has_session = wg_peer_has_session(wg, now_of(peer)),
 	};

@@ -1,6 +1,24 @@
 /* From the network to the interface: open in place, check, join, write. */
 #include "device/builtin/builtin_private.h"
+#include "device/builtin/packet.h"
 #include "port/port.h"
+
+static bool is_taken(struct builtin *builtin, const uint8_t *packet)
+{
+	struct address destination;
+
+	if (!builtin->local_count)
+		return true;
+	destination = packet_destination(packet);
+	for (size_t i = 0; i < builtin->local_count; i++) {
+		struct address local = prefix_address(&builtin->local[i]);
+
+		if (address_is_same_ip(&local, &destination))
+			return true;
+	}
+	count_drops(builtin, BUILTIN_DROP_RX_FOREIGN, 1);
+	return false;
+}
 
 static void receive_packet(struct builtin *builtin, usec_t now, struct port_packet *packet)
 {
@@ -12,7 +30,8 @@ static void receive_packet(struct builtin *builtin, usec_t now, struct port_pack
 	if (wg_open(wg, worker->aead, now, packet->data, packet->size, &opened) != WG_OK)
 		return;
 	wg_received(wg, worker->aead, now, &opened, &packet->from, packet->size);
-	if (opened.size && wg_accepts(wg, opened.peer, opened.packet, opened.size, &size) == WG_OK)
+	if (opened.size && wg_accepts(wg, opened.peer, opened.packet, opened.size, &size) == WG_OK &&
+	    is_taken(builtin, opened.packet))
 		coalesce_add(&worker->coalesce, opened.packet, size);
 }
 
