@@ -52,3 +52,4 @@ int cmd_key(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_trust(int argc, char **argv);
+int cmd_wg(int argc, char **argv);

@@ -1,3 +1,4 @@
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,11 +20,22 @@ static int run_version(int argc, char **argv)
 static const struct command commands[] = {
 	{"key", cmd_key, "make WireGuard keys"},
 	{"version", run_version, "print the version"},
+	{"wg", cmd_wg, "a userspace WireGuard device alone, for wg(8) and wg-quick(8)"},
 };
+
+/* wg-quick(8) takes one word only for a userspace implementation, so this name is a command. */
+static bool is_called(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !strcmp(slash ? slash + 1 : path, name);
+}
 
 int main(int argc, char **argv)
 {
 	crypto_init();
+	if (argc > 0 && is_called(argv[0], "wayleave-wg"))
+		return cmd_wg(argc, argv);
 	if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")))
 		return run_version(argc, argv);
 	return cmd_dispatch("wayleave", usage, commands, array_size(commands), argc, argv);
