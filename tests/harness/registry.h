@@ -68,13 +68,15 @@ static inline struct store_network registry_network(const char *pool, const char
 	return network;
 }
 
+/* In memory where that can be had: kill -9 does not care, and power loss has its own disk. */
 static inline void registry_folder(struct registry *registry)
 {
 	const char *parent = getenv("TMPDIR");
 
+	if (!parent || strlen(parent) > 32)
+		parent = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
 	memset(registry, 0, sizeof(*registry));
-	snprintf(registry->folder, sizeof(registry->folder), "%s/wayleave-store-XXXXXX",
-		 parent && strlen(parent) < 32 ? parent : "/tmp");
+	snprintf(registry->folder, sizeof(registry->folder), "%s/wayleave-store-XXXXXX", parent);
 	if (!mkdtemp(registry->folder))
 		abort();
 	snprintf(registry->path, sizeof(registry->path), "%s/%s", registry->folder, STORE_FILE);
