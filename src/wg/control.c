@@ -79,15 +79,15 @@ static void apply_private_key(struct control *control, const struct uapi_set *se
 static void apply_allowed(struct builtin_peer *peer, const struct uapi_set *set,
 			  const struct uapi_peer *wanted)
 {
-	const struct uapi_allowed *allowed = set->allowed + wanted->first_allowed;
-
 	if (wanted->replaces_allowed)
 		builtin_peer_disallow_all(peer);
 	for (size_t i = 0; i < wanted->allowed_count; i++) {
-		if (allowed[i].is_removed)
-			builtin_peer_disallow(peer, &allowed[i].prefix);
+		const struct uapi_allowed *allowed = &set->allowed[wanted->first_allowed + i];
+
+		if (allowed->is_removed)
+			builtin_peer_disallow(peer, &allowed->prefix);
 		else
-			builtin_peer_allow(peer, &allowed[i].prefix);
+			builtin_peer_allow(peer, &allowed->prefix);
 	}
 }
 

@@ -183,9 +183,14 @@ static int start(struct standalone *standalone)
 	if (take_lock(standalone) || start_loop(standalone) || open_device(standalone) ||
 	    open_socket(standalone))
 		return -1;
+	return 0;
+}
+
+static void serve(struct standalone *standalone)
+{
 	log_info("started interface=%s port=%u", standalone->options->interface,
 		 port_number(builtin_port(standalone->control.builtin)));
-	return 0;
+	loop_run(standalone->loop);
 }
 
 static void stop(struct standalone *standalone)
@@ -214,7 +219,7 @@ int standalone_run(const struct standalone_options *options)
 	} else {
 		/* When the command that waited is gone, its user wanted the daemon gone. */
 		if (!state_daemon_ready(options->daemon, ""))
-			loop_run(standalone.loop);
+			serve(&standalone);
 	}
 	stop(&standalone);
 	return exit_code;
