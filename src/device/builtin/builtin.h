@@ -44,11 +44,11 @@ struct builtin_options {
 	bool without_vnet_header, without_udp_gso; /* towards TUN */
 	bool without_gso, without_gro;             /* towards UDP */
 	const struct wg_limits *limits;            /* copied; NULL = WireGuard's own */
-	/* Only inner packets to one of these addresses are taken from peers, so that nothing is ever
-	 * forwarded between them (security 15). Copied; none = whatever comes. */
+	/* Only inner packets to one of these addresses are taken from peers, so that nothing is
+	 * ever forwarded between them (security 15). Copied; none = whatever comes. */
 	const struct prefix *local;
-	size_t local_count; /* at most BUILTIN_LOCAL_MAX */
-	const struct builtin_stamp_store *stamps;  /* copied; NULL = the wall clock alone */
+	size_t local_count;                       /* at most BUILTIN_LOCAL_MAX */
+	const struct builtin_stamp_store *stamps; /* copied; NULL = the wall clock alone */
 };
 
 /* Each may be NULL. */
@@ -150,7 +150,7 @@ struct builtin_peer_statistics {
 	usec_t last_handshake; /* loop time; 0 = never */
 	usec_t last_received;  /* last authenticated packet of any kind; 0 = never */
 	usec_t last_sent;      /* last data or keepalive packet; 0 = never */
-	usec_t last_data;      /* last packet either way that was more than a keepalive; 0 = never */
+	usec_t last_data; /* last packet either way that was more than a keepalive; 0 = never */
 	struct address endpoint;
 	bool has_session; /* data can be sent now */
 };
@@ -170,7 +170,8 @@ enum builtin_drop {
 	BUILTIN_DROP_STAGED_FULL,     /* the device's pool for waiting packets was empty */
 	BUILTIN_DROP_STAGED_EXPIRED,  /* no handshake came */
 	/* Towards the interface. */
-	BUILTIN_DROP_RX_FOREIGN, /* not to one of our own addresses, and options say that it must be */
+	BUILTIN_DROP_RX_FOREIGN, /* not to one of our own addresses, and options say that it must be
+				  */
 	BUILTIN_DROP_TUN_REFUSED, /* it is down, or its queue is full */
 	BUILTIN_DROP_WG,          /* that of enum wg_drop number 1, and so on */
 	BUILTIN_DROP_COUNT = BUILTIN_DROP_WG + WG_DROP_COUNT - 1

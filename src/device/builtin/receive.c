@@ -30,7 +30,8 @@ static void receive_packet(struct builtin *builtin, usec_t now, struct port_pack
 	if (wg_open(wg, worker->aead, now, packet->data, packet->size, &opened) != WG_OK)
 		return;
 	wg_received(wg, worker->aead, now, &opened, &packet->from, packet->size);
-	if (opened.size && wg_accepts(wg, opened.peer, opened.packet, opened.size, &size) == WG_OK &&
+	if (opened.size &&
+	    wg_accepts(wg, opened.peer, opened.packet, opened.size, &size) == WG_OK &&
 	    is_taken(builtin, opened.packet))
 		coalesce_add(&worker->coalesce, opened.packet, size);
 }

@@ -140,12 +140,13 @@ void transmit_readable(void *owner, uint32_t events)
 {
 	struct worker *worker = owner;
 	struct tun_header header;
-	ssize_t size = 0;
+	ssize_t size = 0, total = 0;
 
-	for (int i = 0; i < TUN_READS_PER_TURN; i++) {
+	for (int i = 0; i < TUN_READS_PER_TURN && total < TUN_BYTES_PER_TURN; i++) {
 		size = tun_read(worker->tun, &header, worker->read_room, TUN_PACKET_MAX);
 		if (size <= 0)
 			break;
+		total += size;
 		worker->builtin->counters.tun_reads++;
 		transmit_packet(worker, &header, (size_t)size);
 	}
