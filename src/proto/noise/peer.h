@@ -39,8 +39,9 @@ struct wg_index *index_find(const struct wg *wg, uint32_t value);
 
 /* session.c */
 void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_session *keys);
-/* The first packet under the next session came: the initiator has it, so it is ours to send with.
- * False when that index is not the next session's. */
+/* A packet came under the session with that index. The first one under the next session proves that
+ * the initiator has it: it is ours to send with, unless a better one is current. True when it
+ * became current. */
 bool session_confirm(struct wg_peer *peer, uint32_t index);
 void session_end_all(struct wg_peer *peer);
 /* Our initiation under way. */

@@ -14,19 +14,17 @@ static void keypair_end(struct wg *wg, struct wg_keypair **keypair)
 	*keypair = NULL;
 }
 
-/* The slot of a new keypair, as the kernel decides it: an initiator may use it at once, a responder
- * only when the first packet under it proves that the other side has it. Of three slots at most two
- * are in use afterwards. */
+/* The slot of a new keypair: an initiator may use it at once, a responder only when the first
+ * packet under it proves that the other side has it. Of three slots at most two are in use
+ * afterwards, three with the new one. As the kernel does, but for one thing: an initiator's new
+ * session leaves the next one where it is. When both sides began at once each has a session of
+ * either kind, and what is still under way in the session before must not be lost for that. */
 static struct wg_keypair *make_room(struct wg_peer *peer, bool is_initiator)
 {
 	struct wg *wg = peer->wg;
 
 	keypair_end(wg, &peer->previous);
-	if (is_initiator && peer->next) {
-		peer->previous = peer->next;
-		peer->next = NULL;
-		keypair_end(wg, &peer->current);
-	} else if (is_initiator) {
+	if (is_initiator) {
 		peer->previous = peer->current;
 		peer->current = NULL;
 	} else {
@@ -48,6 +46,7 @@ void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_sess
 	keypair->is_initiator = keys->is_initiator;
 	keypair->remote_index = keys->remote_index;
 	keypair->born = now;
+	keypair->number = ++peer->sessions;
 	aead_key_set(&keypair->send, &keys->send);
 	aead_key_set(&keypair->receive, &keys->receive);
 	atomic_init(&keypair->counter, 0);
@@ -63,15 +62,32 @@ void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_sess
 	timers_session_derived(peer, now);
 }
 
+/* Whether the next session, of which the first packet came, goes before the current one. Usually it
+ * is the newer one. But after both sides began at once each has two new sessions, and they must
+ * come to use the same one: that of the side with the lower key. */
+static bool is_next_preferred(const struct wg_peer *peer)
+{
+	const struct wg_keypair *current = peer->current, *next = peer->next;
+
+	if (!current || next->number > current->number)
+		return true;
+	return usec_since(current->born, next->born) < peer->wg->limits.rekey_timeout &&
+	       key_compare(&peer->handshake.remote_static, &peer->wg->identity.public_key) < 0;
+}
+
 bool session_confirm(struct wg_peer *peer, uint32_t index)
 {
+	bool is_preferred;
+
 	if (!peer->next || peer->next->index.value != index)
 		return false;
+	is_preferred = is_next_preferred(peer);
 	keypair_end(peer->wg, &peer->previous);
-	peer->previous = peer->current;
-	peer->current = peer->next;
+	peer->previous = is_preferred ? peer->current : peer->next;
+	if (is_preferred)
+		peer->current = peer->next;
 	peer->next = NULL;
-	return true;
+	return is_preferred;
 }
 
 void session_end_all(struct wg_peer *peer)

@@ -74,6 +74,7 @@ struct wg_keypair {
 	struct wg_index index;
 	uint32_t remote_index;
 	usec_t born;
+	uint64_t number; /* of the peer's sessions, from 1 */
 };
 
 struct wg_peer {
@@ -103,6 +104,7 @@ struct wg_peer {
 	usec_t retransmit_at, keepalive_at, silence_at, persistent_at, erase_at;
 	usec_t initiated_at; /* last initiation or response sent, 0 = never */
 	unsigned attempts;
+	uint64_t sessions;            /* that were ever begun */
 	bool needs_another_keepalive; /* more data came while one was due */
 	bool is_last_minute_sent;     /* a rekey shortly before the session's end was asked for */
 	struct heap_node attention;
