@@ -87,7 +87,8 @@ static void run_flush(struct worker *worker)
 	if (!wg_send_begin(run->peer, worker->aead, now, (unsigned)run->count, &reserved)) {
 		run_stage(peer_of(run->peer), run, now);
 	} else if (run->peer->endpoint.family == FAMILY_NONE) {
-		count_drops(builtin, BUILTIN_DROP_TUN_NO_ENDPOINT, run->count);
+		/* A session that the other side began; the path manager is about to say where. */
+		run_stage(peer_of(run->peer), run, now);
 	} else {
 		run_seal(worker, &reserved);
 		port_send_run(builtin->port, &run->peer->endpoint, run->room, run->used,
@@ -164,6 +165,8 @@ void transmit_staged(struct builtin_peer *peer)
 	size_t size;
 
 	forget_old(peer, loop_now(builtin->loop));
+	if (peer->wg.endpoint.family == FAMILY_NONE)
+		return;
 	for (size_t left = peer->stage.count; left > 0; left--) {
 		packet = stage_first(&builtin->stage_pool, &peer->stage, &size);
 		if (!run_may_add(&worker->run, &peer->wg, size, builtin->mtu))
