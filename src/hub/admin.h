@@ -13,7 +13,7 @@
  *   node-remove  node                              -> node
  *   token-create reusable?, expires_s?, label?     -> token, join
  *   token-list                                     -> tokens
- *   token-revoke id                                -> token
+ *   token-revoke id                                -> id
  *   log          limit?                            -> events
  *
  * `node` in a request is a name, key, address or the beginning of a key. */

@@ -223,7 +223,7 @@ static void number_name(const struct model *model, const char *base, char *name)
 {
 	strcpy(name, base);
 	for (unsigned number = 2; !is_name_free(model, name); number++)
-		snprintf(name, NODE_NAME_SIZE, "%s-%u", base, number);
+		snprintf(name, NODE_NAME_SIZE, "%.40s-%u", base, number);
 }
 
 static enum store_result choose_name(const struct model *model, const struct command *command,
