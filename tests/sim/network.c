@@ -4,55 +4,71 @@
 #include <string.h>
 
 #include "base/memory.h"
-
-struct mapping {
-	bool is_set;
-	struct host *host; /* or, behind a nested NAT, the zone that owns the source */
-	struct address inside, outside;
-	struct address remote; /* symmetric: the only one it serves; else the first */
-	struct address seen[8]; /* remotes that were sent to: what the filter lets in */
-	size_t seen_count;
-	usec_t last_out, last_in;
-	bool is_assured; /* a reply came */
-};
+#include "nat.h"
 
 struct zone {
 	struct network *network;
 	struct zone *outside;
-	struct nat nat;
-	struct mapping mappings[NETWORK_MAPPINGS_MAX];
-	uint16_t next_port;
+	struct network_link link;
+	struct nat_table table;
+};
+
+struct interface {
+	struct zone *zone;
+	struct prefix address;
+	struct network_link link;
+};
+
+struct contact_record {
+	struct contact contact;
+	usec_t recent[CONTACT_PEAK_MAX];
+	size_t next;
 };
 
 struct host {
 	struct network *network;
-	struct zone *zone;
-	struct address address;
-	struct host_link link;
-	bool is_up;
 	size_t index;
-	uint64_t received[NETWORK_HOSTS_MAX];
-	void (*on_datagram)(void *owner, usec_t now, const struct address *from, uint8_t *data,
-			    size_t size);
+	uint16_t port;
+	bool is_up;
+	unsigned loss_permille;
+	struct interface interfaces[NETWORK_INTERFACES_MAX];
+	size_t interface_count;
+	uint64_t received[NETWORK_HOSTS_MAX], sent;
+	struct contact_record *contacts;
+	size_t contact_count, contact_room;
+	void (*on_datagram)(void *owner, usec_t now, const struct network_datagram *datagram);
 	void *owner;
+};
+
+/* A datagram under way. */
+struct packet {
+	const struct host *from;
+	struct address source, destination;
+	size_t size;
+	uint8_t data[];
+};
+
+enum event_kind {
+	EVENT_TIMER,
+	EVENT_ENTER,   /* packet stands inside zone, having come up from below */
+	EVENT_INBOUND, /* packet stands before the NAT of zone */
+	EVENT_DELIVER, /* packet reaches host */
 };
 
 struct event {
 	usec_t when;
 	uint64_t order;
-	/* a timer */
+	enum event_kind kind;
 	void (*on_time)(void *owner, usec_t now);
 	void *owner;
-	/* or a datagram on its last link */
-	struct host *from, *to;
-	struct address source, destination;
-	uint8_t *data;
-	size_t size;
+	struct packet *packet;
+	struct zone *zone, *below;
+	struct host *host;
 };
 
 struct network {
 	usec_t now;
-	uint64_t order, random_state, choice_state;
+	uint64_t order, random_state, choice_state, chance_state, event_total;
 	struct random_source random;
 	struct zone *zones[NETWORK_ZONES_MAX];
 	struct host *hosts[NETWORK_HOSTS_MAX];
@@ -88,25 +104,31 @@ static void fill(void *owner, void *out, size_t size)
 
 struct network *network_new(uint64_t seed)
 {
+	static const struct nat none = {0};
+	static const struct network_link at_once = {0};
 	struct network *network = new (struct network);
+	uint64_t state = seed;
 
-	network->random_state = seed * 2 + 1;
-	network->choice_state = seed * 2 + 2;
+	network->random_state = next_random(&state);
+	network->choice_state = next_random(&state);
+	network->chance_state = next_random(&state);
 	network->random = (struct random_source){fill, network};
 	/* Not 0: code under test takes 0 for never. */
 	network->now = 1000 * USEC_PER_SEC;
-	zone_new(network, NULL, NULL);
+	zone_new(network, NULL, &none, &at_once);
 	return network;
 }
 
 void network_free(struct network *network)
 {
 	for (size_t i = 0; i < network->event_count; i++)
-		free(network->events[i].data);
+		free(network->events[i].packet);
 	for (size_t i = 0; i < network->zone_count; i++)
 		free(network->zones[i]);
-	for (size_t i = 0; i < network->host_count; i++)
+	for (size_t i = 0; i < network->host_count; i++) {
+		free(network->hosts[i]->contacts);
 		free(network->hosts[i]);
+	}
 	free(network->events);
 	free(network);
 }
@@ -121,9 +143,19 @@ const struct random_source *network_random(struct network *network)
 	return &network->random;
 }
 
+static uint32_t below(uint64_t *state, uint32_t limit)
+{
+	return (uint32_t)(((next_random(state) >> 32) * limit) >> 32);
+}
+
 uint32_t network_choose(struct network *network, uint32_t limit)
 {
-	return (uint32_t)(next_random(&network->choice_state) % limit);
+	return below(&network->choice_state, limit);
+}
+
+uint64_t network_event_count(const struct network *network)
+{
+	return network->event_total;
 }
 
 /* ---- events ---- */
@@ -177,13 +209,9 @@ void network_at(struct network *network, usec_t when, void (*on_time)(void *owne
 		void *owner)
 {
 	add_event(network, (struct event){.when = when < network->now ? network->now : when,
+					  .kind = EVENT_TIMER,
 					  .on_time = on_time,
 					  .owner = owner});
-}
-
-usec_t network_next(const struct network *network)
-{
-	return network->event_count ? network->events[0].when : USEC_NEVER;
 }
 
 /* ---- zones ---- */
@@ -193,165 +221,49 @@ struct zone *network_internet(struct network *network)
 	return network->zones[0];
 }
 
-struct zone *zone_new(struct network *network, struct zone *outside, const struct nat *nat)
+struct zone *zone_new(struct network *network, struct zone *outside, const struct nat *nat,
+		      const struct network_link *link)
 {
 	struct zone *zone = new (struct zone);
 
 	zone->network = network;
 	zone->outside = outside;
-	if (nat)
-		zone->nat = *nat;
-	zone->next_port = 20000;
+	zone->link = *link;
+	nat_init(&zone->table, nat);
+	if (network->zone_count == NETWORK_ZONES_MAX)
+		abort();
 	network->zones[network->zone_count++] = zone;
 	return zone;
 }
 
 void zone_rebind(struct zone *zone)
 {
-	memset(zone->mappings, 0, sizeof(zone->mappings));
-	zone->nat.keeps_port = false;
-	zone->next_port = (uint16_t)(zone->next_port + 5000 > 60000 ? 20000 : zone->next_port + 5000);
+	nat_rebind(&zone->table);
 }
 
-struct address zone_outside(const struct zone *zone)
+const struct nat *zone_nat(const struct zone *zone)
 {
-	return zone->nat.outside;
+	return &zone->table.nat;
 }
 
-static bool is_alive(const struct zone *zone, const struct mapping *mapping)
+struct zone *zone_outside(const struct zone *zone)
 {
-	usec_t last = mapping->last_out > mapping->last_in ? mapping->last_out : mapping->last_in;
-	usec_t timeout = mapping->is_assured ? zone->nat.timeout_assured : zone->nat.timeout_new;
-
-	return mapping->is_set && zone->network->now < last + timeout;
-}
-
-static bool is_port_taken(const struct zone *zone, uint16_t port)
-{
-	for (size_t i = 0; i < NETWORK_MAPPINGS_MAX; i++) {
-		if (is_alive(zone, &zone->mappings[i]) && zone->mappings[i].outside.port == port)
-			return true;
-	}
-	return false;
-}
-
-static uint16_t pick_port(struct zone *zone, uint16_t wanted)
-{
-	if (zone->nat.keeps_port && !is_port_taken(zone, wanted))
-		return wanted;
-	do {
-		zone->next_port++;
-	} while (is_port_taken(zone, zone->next_port));
-	return zone->next_port;
-}
-
-static struct mapping *find_out(struct zone *zone, const struct address *inside,
-				const struct address *remote)
-{
-	for (size_t i = 0; i < NETWORK_MAPPINGS_MAX; i++) {
-		struct mapping *mapping = &zone->mappings[i];
-
-		if (is_alive(zone, mapping) && address_is_equal(&mapping->inside, inside) &&
-		    (zone->nat.mapping != NAT_SYMMETRIC || address_is_equal(&mapping->remote, remote)))
-			return mapping;
-	}
-	return NULL;
-}
-
-static struct mapping *new_mapping(struct zone *zone, const struct address *inside,
-				   const struct address *remote)
-{
-	struct mapping *oldest = &zone->mappings[0];
-
-	for (size_t i = 0; i < NETWORK_MAPPINGS_MAX; i++) {
-		struct mapping *mapping = &zone->mappings[i];
-
-		if (!is_alive(zone, mapping)) {
-			oldest = mapping;
-			break;
-		}
-		if (mapping->last_out < oldest->last_out)
-			oldest = mapping;
-	}
-	*oldest = (struct mapping){.inside = *inside, .remote = *remote, .outside = *inside};
-	if (zone->nat.mapping != NAT_NONE) {
-		oldest->outside = zone->nat.outside;
-		oldest->outside.port = pick_port(zone, inside->port);
-	}
-	oldest->is_set = true;
-	return oldest;
-}
-
-/* Outbound: the source as the outer zone sees it. */
-static struct address translate_out(struct zone *zone, const struct address *source,
-				    const struct address *destination)
-{
-	struct mapping *mapping = find_out(zone, source, destination);
-	size_t i;
-
-	if (!mapping)
-		mapping = new_mapping(zone, source, destination);
-	mapping->last_out = zone->network->now;
-	for (i = 0; i < mapping->seen_count; i++) {
-		if (address_is_equal(&mapping->seen[i], destination))
-			break;
-	}
-	if (i == mapping->seen_count) {
-		if (mapping->seen_count == array_size(mapping->seen)) {
-			memmove(&mapping->seen[0], &mapping->seen[1],
-				sizeof(mapping->seen) - sizeof(mapping->seen[0]));
-			mapping->seen_count--;
-		}
-		mapping->seen[mapping->seen_count++] = *destination;
-	}
-	return mapping->outside;
-}
-
-static bool filter_passes(const struct zone *zone, const struct mapping *mapping,
-			  const struct address *source)
-{
-	if (zone->nat.filter == FILTER_OPEN)
-		return true;
-	for (size_t i = 0; i < mapping->seen_count; i++) {
-		if (address_is_equal(&mapping->seen[i], source) ||
-		    (zone->nat.filter == FILTER_ADDRESS &&
-		     address_is_same_ip(&mapping->seen[i], source)))
-			return true;
-	}
-	return false;
-}
-
-/* Inbound: where it goes inside; false = dropped. */
-static bool translate_in(struct zone *zone, const struct address *source, struct address *destination)
-{
-	for (size_t i = 0; i < NETWORK_MAPPINGS_MAX; i++) {
-		struct mapping *mapping = &zone->mappings[i];
-
-		if (!is_alive(zone, mapping) || !address_is_equal(&mapping->outside, destination) ||
-		    !filter_passes(zone, mapping, source))
-			continue;
-		mapping->last_in = zone->network->now;
-		mapping->is_assured = true;
-		*destination = mapping->inside;
-		return true;
-	}
-	return false;
+	return zone->outside;
 }
 
 /* ---- hosts ---- */
 
-struct host *host_new(struct network *network, struct zone *zone, const struct address *address,
-		      const struct host_link *link,
-		      void (*on_datagram)(void *owner, usec_t now, const struct address *from,
-					  uint8_t *data, size_t size),
+struct host *host_new(struct network *network, uint16_t port,
+		      void (*on_datagram)(void *owner, usec_t now,
+					  const struct network_datagram *datagram),
 		      void *owner)
 {
 	struct host *host = new (struct host);
 
+	if (network->host_count == NETWORK_HOSTS_MAX)
+		abort();
 	*host = (struct host){.network = network,
-			      .zone = zone,
-			      .address = *address,
-			      .link = *link,
+			      .port = port,
 			      .is_up = true,
 			      .index = network->host_count,
 			      .on_datagram = on_datagram,
@@ -360,25 +272,46 @@ struct host *host_new(struct network *network, struct zone *zone, const struct a
 	return host;
 }
 
-void host_move(struct host *host, struct zone *zone, const struct address *address)
+void host_attach(struct host *host, struct zone *zone, const struct prefix *address,
+		 const struct network_link *link)
 {
-	host->zone = zone;
-	host->address = *address;
+	if (host->interface_count == NETWORK_INTERFACES_MAX)
+		abort();
+	host->interfaces[host->interface_count++] =
+		(struct interface){.zone = zone, .address = *address, .link = *link};
 }
 
-struct address host_address(const struct host *host)
+void host_detach(struct host *host)
 {
-	return host->address;
+	host->interface_count = 0;
 }
 
-const struct host_link *host_link(const struct host *host)
+size_t host_interface_count(const struct host *host)
 {
-	return &host->link;
+	return host->interface_count;
 }
 
-struct zone *host_zone(const struct host *host)
+const struct prefix *host_interface(const struct host *host, size_t index)
 {
-	return host->zone;
+	return &host->interfaces[index].address;
+}
+
+struct zone *host_zone(const struct host *host, size_t index)
+{
+	return host->interfaces[index].zone;
+}
+
+static struct address interface_address(const struct host *host, const struct interface *interface)
+{
+	struct address address = prefix_address(&interface->address);
+
+	address.port = host->port;
+	return address;
+}
+
+struct address host_address(const struct host *host, size_t index)
+{
+	return interface_address(host, &host->interfaces[index]);
 }
 
 void host_set_up(struct host *host, bool is_up)
@@ -386,111 +319,251 @@ void host_set_up(struct host *host, bool is_up)
 	host->is_up = is_up;
 }
 
+void host_set_loss(struct host *host, unsigned loss_permille)
+{
+	host->loss_permille = loss_permille;
+}
+
 uint64_t host_received_from(const struct host *host, const struct host *from)
 {
 	return host->received[from->index];
+}
+
+uint64_t host_sent(const struct host *host)
+{
+	return host->sent;
+}
+
+/* ---- who sent to whom unheard ---- */
+
+static struct contact_record *find_contact(struct host *host, const struct address *address)
+{
+	struct contact_record *record;
+
+	for (size_t i = 0; i < host->contact_count; i++) {
+		if (address_is_equal(&host->contacts[i].contact.address, address))
+			return &host->contacts[i];
+	}
+	if (host->contact_count == host->contact_room) {
+		host->contact_room = host->contact_room * 2 + 16;
+		host->contacts =
+			memory_resize(host->contacts, host->contact_room, sizeof(*host->contacts));
+	}
+	record = &host->contacts[host->contact_count++];
+	*record = (struct contact_record){.contact.address = *address};
+	return record;
+}
+
+static void note_sent(struct host *host, const struct address *to)
+{
+	struct contact_record *record = find_contact(host, to);
+	usec_t now = host->network->now;
+	unsigned count = 0;
+
+	if (record->contact.was_heard)
+		return;
+	record->contact.sent++;
+	record->recent[record->next++ % CONTACT_PEAK_MAX] = now;
+	for (size_t i = 0; i < CONTACT_PEAK_MAX; i++)
+		count += record->recent[i] && usec_since(now, record->recent[i]) < CONTACT_WINDOW;
+	if (count > record->contact.peak)
+		record->contact.peak = count;
+}
+
+const struct contact *host_contact(const struct host *host, size_t index)
+{
+	return index < host->contact_count ? &host->contacts[index].contact : NULL;
+}
+
+/* ---- the way of a datagram ---- */
+
+static bool is_lost(struct network *network, unsigned loss_permille)
+{
+	return loss_permille && below(&network->chance_state, 1000) < loss_permille;
+}
+
+/* Over one link to the next stand. */
+static void travel(struct network *network, const struct network_link *link, struct event event)
+{
+	usec_t delay = link->delay;
+
+	if (is_lost(network, link->loss_permille)) {
+		free(event.packet);
+		return;
+	}
+	if (link->jitter)
+		delay += below(&network->chance_state, (uint32_t)link->jitter);
+	event.when = network->now + delay;
+	add_event(network, event);
+}
+
+static const struct interface *find_interface(const struct host *host, const struct zone *zone,
+					      const struct address *address)
+{
+	for (size_t i = 0; i < host->interface_count; i++) {
+		const struct interface *interface = &host->interfaces[i];
+
+		if (interface->zone == zone && interface->address.family == address->family &&
+		    !memcmp(interface->address.ip, address->ip, sizeof(address->ip)))
+			return interface;
+	}
+	return NULL;
 }
 
 static struct host *find_host(struct network *network, const struct zone *zone,
 			      const struct address *address)
 {
 	for (size_t i = 0; i < network->host_count; i++) {
-		if (network->hosts[i]->zone == zone &&
-		    address_is_equal(&network->hosts[i]->address, address))
+		if (find_interface(network->hosts[i], zone, address))
 			return network->hosts[i];
 	}
 	return NULL;
 }
 
+/* The zone inside `outside` that answers to this address. */
 static struct zone *find_inner(struct network *network, const struct zone *outside,
 			       const struct address *address)
 {
-	for (size_t i = 0; i < network->zone_count; i++) {
+	for (size_t i = 1; i < network->zone_count; i++) {
 		struct zone *zone = network->zones[i];
+		const struct nat *nat = &zone->table.nat;
 
 		if (zone->outside != outside)
 			continue;
-		if (zone->nat.mapping != NAT_NONE && address_is_same_ip(&zone->nat.outside, address))
+		if (nat->mapping != NAT_NONE) {
+			if (address_is_same_ip(&nat->outside, address))
+				return zone;
+		} else if (find_host(network, zone, address)) {
+			/* A firewall translates nothing: what is behind it is addressed itself. */
 			return zone;
-		/* A firewall translates nothing: what is behind it is addressed itself. */
-		if (zone->nat.mapping == NAT_NONE && find_host(network, zone, address))
-			return zone;
+		}
 	}
 	return NULL;
 }
 
-/* Down from a zone towards a host; NULL = nobody there, or filtered. */
-static struct host *descend(struct network *network, struct zone *zone, const struct address *source,
-			    struct address *destination)
+static void enter(struct network *network, struct packet *packet, struct zone *zone,
+		  struct zone *below_zone)
 {
-	for (;;) {
-		struct host *host = find_host(network, zone, destination);
-		struct zone *inner;
+	struct host *host = find_host(network, zone, &packet->destination);
+	struct zone *inner;
 
-		if (host)
-			return host;
-		inner = find_inner(network, zone, destination);
-		if (!inner || !translate_in(inner, source, destination))
-			return NULL;
-		zone = inner;
+	if (host) {
+		const struct interface *interface =
+			find_interface(host, zone, &packet->destination);
+
+		travel(network, &interface->link,
+		       (struct event){.kind = EVENT_DELIVER,
+				      .packet = packet,
+				      .zone = zone,
+				      .host = host});
+		return;
 	}
+	inner = find_inner(network, zone, &packet->destination);
+	if (inner && (inner != below_zone || inner->table.nat.has_hairpin)) {
+		travel(network, &inner->link,
+		       (struct event){.kind = EVENT_INBOUND, .packet = packet, .zone = inner});
+		return;
+	}
+	if (inner || !zone->outside) {
+		free(packet);
+		return;
+	}
+	packet->source = nat_out(&zone->table, network->now, &packet->source, &packet->destination);
+	travel(network, &zone->link,
+	       (struct event){.kind = EVENT_ENTER,
+			      .packet = packet,
+			      .zone = zone->outside,
+			      .below = zone});
 }
 
-/* The route at the moment of sending: up through NATs until somebody there is the destination. */
-static struct host *route(struct host *from, struct address *source, struct address *destination)
+static void inbound(struct network *network, struct packet *packet, struct zone *zone)
 {
-	struct network *network = from->network;
-	struct zone *zone = from->zone, *below = NULL;
+	if (nat_in(&zone->table, network->now, &packet->source, &packet->destination))
+		enter(network, packet, zone, NULL);
+	else
+		free(packet);
+}
 
-	for (;;) {
-		struct zone *inner;
+static void deliver(struct network *network, struct packet *packet, struct host *host,
+		    const struct zone *zone)
+{
+	struct network_datagram datagram = {.from = packet->source,
+					    .origin = packet->from,
+					    .data = packet->data,
+					    .size = packet->size};
 
-		if (find_host(network, zone, destination))
-			return descend(network, zone, source, destination);
-		inner = find_inner(network, zone, destination);
-		if (inner && (inner != below || inner->nat.has_hairpin))
-			return descend(network, zone, source, destination);
-		if (inner || !zone->outside)
-			return NULL;
-		*source = translate_out(zone, source, destination);
-		below = zone;
-		zone = zone->outside;
+	/* Moved or gone down while it was under way, or another port. */
+	if (host->is_up && packet->destination.port == host->port &&
+	    find_interface(host, zone, &packet->destination) &&
+	    !is_lost(network, host->loss_permille)) {
+		host->received[packet->from->index]++;
+		find_contact(host, &packet->source)->contact.was_heard = true;
+		host->on_datagram(host->owner, network->now, &datagram);
 	}
+	free(packet);
+}
+
+/* The kernel's choice: the link with the longest prefix that has the destination, else the first
+ * way out. */
+static const struct interface *choose_interface(const struct host *host,
+						const struct address *destination)
+{
+	const struct interface *best = NULL;
+
+	for (size_t i = 0; i < host->interface_count; i++) {
+		const struct interface *interface = &host->interfaces[i];
+
+		if (prefix_contains_ip(&interface->address, destination->family, destination->ip) &&
+		    (!best || interface->address.bits > best->address.bits))
+			best = interface;
+	}
+	for (size_t i = 0; !best && i < host->interface_count; i++) {
+		const struct interface *interface = &host->interfaces[i];
+
+		if (interface->address.family == destination->family &&
+		    (interface->zone->outside || interface->zone == host->network->zones[0]))
+			best = interface;
+	}
+	return best;
 }
 
 void host_send(struct host *host, const struct address *to, const void *data, size_t size)
 {
-	struct network *network = host->network;
-	struct address source = host->address, destination = *to;
-	struct host *target;
-	usec_t delay;
+	const struct interface *interface = choose_interface(host, to);
+	struct packet *packet;
 
-	if (!host->is_up || network_choose(network, 1000) < host->link.loss_permille)
+	if (!host->is_up || !interface)
 		return;
-	target = route(host, &source, &destination);
-	if (!target || network_choose(network, 1000) < target->link.loss_permille)
+	host->sent++;
+	note_sent(host, to);
+	if (is_lost(host->network, host->loss_permille))
 		return;
-	delay = host->link.delay + target->link.delay;
-	if (host->link.jitter + target->link.jitter)
-		delay += network_choose(network, (uint32_t)(host->link.jitter + target->link.jitter));
-	add_event(network, (struct event){.when = network->now + delay,
-					  .from = host,
-					  .to = target,
-					  .source = source,
-					  .destination = destination,
-					  .data = memory_copy(data, size),
-					  .size = size});
+	packet = memory_new(sizeof(*packet) + size);
+	*packet = (struct packet){.from = host,
+				  .source = interface_address(host, interface),
+				  .destination = *to,
+				  .size = size};
+	memcpy(packet->data, data, size);
+	travel(host->network, &interface->link,
+	       (struct event){.kind = EVENT_ENTER, .packet = packet, .zone = interface->zone});
 }
 
-static void deliver(struct network *network, struct event *event)
+static void happen(struct network *network, struct event *event)
 {
-	/* Moved or gone down while it was under way. */
-	if (event->to->is_up && address_is_equal(&event->to->address, &event->destination)) {
-		event->to->received[event->from->index]++;
-		event->to->on_datagram(event->to->owner, network->now, &event->source, event->data,
-				       event->size);
+	switch (event->kind) {
+	case EVENT_TIMER:
+		event->on_time(event->owner, network->now);
+		break;
+	case EVENT_ENTER:
+		enter(network, event->packet, event->zone, event->below);
+		break;
+	case EVENT_INBOUND:
+		inbound(network, event->packet, event->zone);
+		break;
+	case EVENT_DELIVER:
+		deliver(network, event->packet, event->host, event->zone);
+		break;
 	}
-	free(event->data);
 }
 
 void network_run(struct network *network, usec_t until)
@@ -499,10 +572,8 @@ void network_run(struct network *network, usec_t until)
 		struct event event = take_event(network);
 
 		network->now = event.when;
-		if (event.on_time)
-			event.on_time(event.owner, network->now);
-		else
-			deliver(network, &event);
+		network->event_total++;
+		happen(network, &event);
 	}
 	if (network->now < until)
 		network->now = until;

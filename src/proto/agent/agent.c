@@ -16,9 +16,11 @@ void agent_init(struct agent *agent, const struct agent_config *config, const st
 	agent->ops = *ops;
 	agent->aead = aead;
 	list_init(&agent->peers);
+	list_init(&agent->pins);
 	hash_init(&agent->by_key, agent->key_buckets, array_size(agent->key_buckets));
 	agent->hash_seed = random_u64(ops->random);
 	pair_table_init(&agent->pairs);
+	budget_init(&agent->budget, random_u64(ops->random));
 	pair_identity_init(&agent->identity, &config->private_key, config->network_id,
 			   config->site_secret, now, ops->random);
 	agent->link_since = now;
@@ -31,7 +33,9 @@ void agent_done(struct agent *agent)
 {
 	struct agent_peer *peer, *after;
 
-	list_for_each_safe(peer, after, &agent->peers, entry)
+	list_for_each_safe (peer, after, &agent->peers, entry)
+		peer_destroy(peer);
+	list_for_each_safe (peer, after, &agent->pins, entry)
 		peer_destroy(peer);
 	pair_identity_wipe(&agent->identity);
 	secret_wipe(&agent->config, sizeof(agent->config));
@@ -55,9 +59,15 @@ void agent_save_soon(struct agent *agent, usec_t now)
 	agent_expect(agent, agent->save_due);
 }
 
-void agent_notice(struct agent *agent, enum agent_notice notice, struct agent_peer *peer, const char *text)
+void agent_notice(struct agent *agent, enum agent_notice notice, struct agent_peer *peer,
+		  const char *text)
 {
 	agent->ops.notice(agent->ops.owner, notice, peer, text ? text : "");
+}
+
+bool agent_is_self(const struct agent *agent, const struct key *key)
+{
+	return key_is_equal(key, &agent->identity.public_key);
 }
 
 struct agent_peer *agent_find(const struct agent *agent, const struct key *key)
@@ -65,7 +75,7 @@ struct agent_peer *agent_find(const struct agent *agent, const struct key *key)
 	uint64_t hash = hash_bytes(agent->hash_seed, key, KEY_SIZE);
 	struct hash_node *node;
 
-	hash_for_each(node, &agent->by_key, hash) {
+	hash_for_each (node, &agent->by_key, hash) {
 		struct agent_peer *peer = container_of(node, struct agent_peer, by_key);
 
 		if (key_is_equal(&peer->record.key, key))
@@ -94,8 +104,8 @@ struct agent_peer *agent_find_text(const struct agent *agent, const char *text)
 {
 	struct agent_peer *peer, *found = NULL;
 
-	list_for_each(peer, &agent->peers, entry) {
-		if ((!peer->is_member && !peer->is_quarantined) || !matches_text(peer, text))
+	list_for_each (peer, &agent->peers, entry) {
+		if (!matches_text(peer, text))
 			continue;
 		if (!strcmp(peer->record.name, text))
 			return peer;
@@ -117,18 +127,6 @@ static void send_report(struct agent *agent)
 	agent->ops.send_message(agent->ops.owner, bytes, writer.position);
 }
 
-static void plan_all(struct agent *agent, usec_t now)
-{
-	struct agent_peer *peer;
-
-	list_for_each(peer, &agent->peers, entry) {
-		if (!peer->has_device)
-			continue;
-		peer->connect_attempts = peer->own_rounds = 0;
-		peer_plan(peer, now);
-	}
-}
-
 void agent_link_up(struct agent *agent, usec_t now)
 {
 	agent->is_linked = true;
@@ -139,12 +137,17 @@ void agent_link_up(struct agent *agent, usec_t now)
 
 void agent_link_down(struct agent *agent, usec_t now)
 {
+	struct agent_peer *peer;
+
 	agent->is_linked = false;
-	agent->link_since = now;
-	plan_all(agent, now);
+	agent->link_since = agent->map_confirmed = now;
+	agent->map_age_base = 0;
+	list_for_each (peer, &agent->peers, entry)
+		peer_retry(peer, now);
 }
 
-static void receive_appointment(struct agent *agent, usec_t now, const struct appointment *appointment)
+static void receive_appointment(struct agent *agent, usec_t now,
+				const struct appointment *appointment)
 {
 	struct agent_peer *peer = agent_find(agent, &appointment->peer);
 
@@ -155,7 +158,8 @@ static void receive_appointment(struct agent *agent, usec_t now, const struct ap
 	peer_appointment(peer, now, appointment);
 }
 
-static bool receive_small(struct agent *agent, usec_t now, enum message_kind kind, struct reader *reader)
+static bool receive_small(struct agent *agent, usec_t now, enum message_kind kind,
+			  struct reader *reader)
 {
 	struct appointment appointment;
 	struct refused refused;
@@ -205,7 +209,7 @@ bool agent_receive_message(struct agent *agent, usec_t now, const uint8_t *data,
 
 	agent->counters.messages++;
 	if (kind == MESSAGE_MAP)
-		map_receive(agent, now, &reader);
+		map_apply(agent, now, &reader, 0);
 	else if (kind == MESSAGE_CHANGES)
 		changes_receive(agent, now, &reader);
 	else
@@ -215,7 +219,8 @@ bool agent_receive_message(struct agent *agent, usec_t now, const uint8_t *data,
 	return is_fine;
 }
 
-static void send_answer(struct agent *agent, const struct pair_opened *opened, const struct address *to)
+static void send_answer(struct agent *agent, const struct pair_opened *opened,
+			const struct address *to)
 {
 	struct control_body body = {.kind = CONTROL_ANSWER, .observed = *to};
 	uint8_t datagram[CONTROL_MAXIMUM];
@@ -223,8 +228,8 @@ static void send_answer(struct agent *agent, const struct pair_opened *opened, c
 
 	memcpy(body.echo, opened->body.echo, PROBE_ECHO_SIZE);
 	memcpy(body.peer_boot_id, opened->body.boot_id, BOOT_ID_SIZE);
-	size = pair_seal(opened->pair, &agent->identity, agent->aead, agent->ops.random, opened->mode,
-			 &body, opened->size, datagram);
+	size = pair_seal(opened->pair, &agent->identity, agent->aead, agent->ops.random,
+			 opened->mode, &body, opened->size, datagram);
 	agent->counters.answers_sent++;
 	agent->ops.send_datagram(agent->ops.owner, to, datagram, size);
 }
@@ -238,7 +243,8 @@ static void receive_answer(struct agent *agent, usec_t now, struct agent_peer *p
 		agent->counters.answers_unasked++;
 		return;
 	}
-	/* First contact: one more probe, under the new session, lets the peer see us as we see it. */
+	/* First contact: one more probe, under the new session, lets the peer see us as we see it.
+	 */
 	if (opened->mode == PAIR_BY_HINT && before != PATH_DIRECT)
 		path_probe(&peer->path, now, from);
 	if (peer->pings) {
@@ -250,8 +256,8 @@ static void receive_answer(struct agent *agent, usec_t now, struct agent_peer *p
 	}
 }
 
-void agent_receive_datagram(struct agent *agent, usec_t now, const struct address *from, uint8_t *data,
-			    size_t size)
+void agent_receive_datagram(struct agent *agent, usec_t now, const struct address *from,
+			    uint8_t *data, size_t size)
 {
 	struct pair_opened opened;
 	struct agent_peer *peer;
@@ -332,7 +338,7 @@ void agent_set_interfaces(struct agent *agent, usec_t now,
 	agent->interface_count = count;
 	if (agent->is_linked)
 		send_report(agent);
-	list_for_each(peer, &agent->peers, entry) {
+	list_for_each (peer, &agent->peers, entry) {
 		if (!peer->has_device)
 			continue;
 		pair_renew_index(&peer->pair, agent->ops.random);
@@ -353,10 +359,11 @@ void agent_check_paths(struct agent *agent, usec_t now)
 {
 	struct agent_peer *peer;
 
-	list_for_each(peer, &agent->peers, entry) {
+	list_for_each (peer, &agent->peers, entry) {
 		if (!peer->has_device)
 			continue;
 		path_check(&peer->path, now);
+		peer_retry(peer, now);
 		agent_expect(agent, peer_deadline(peer, now));
 	}
 }
@@ -374,6 +381,9 @@ void agent_ping(struct agent *agent, usec_t now, struct agent_peer *peer)
 		return;
 	}
 	agent_want(agent, now, peer);
+	if (peer->path.state == PATH_NONE && peer->path.candidate_count)
+		path_start_round(&peer->path, now, 0);
+	agent_expect(agent, peer_deadline(peer, now));
 }
 
 static void renew_identity(struct agent *agent, usec_t now)
@@ -392,7 +402,7 @@ static void tick_peers(struct agent *agent, usec_t now)
 			       : AGENT_CONNECT_BURST;
 	bool connected;
 
-	list_for_each_safe(peer, after, &agent->peers, entry) {
+	list_for_each_safe (peer, after, &agent->peers, entry) {
 		usec_t deadline;
 
 		peer_tick(peer, now, burst > 0, &connected);
@@ -413,7 +423,7 @@ void agent_tick(struct agent *agent, usec_t now)
 		return;
 	agent->deadline = USEC_NEVER;
 	renew_identity(agent, now);
-	map_tick(agent, now);
+	members_tick(agent, now);
 	if (now >= agent->save_due) {
 		agent->save_due = USEC_NEVER;
 		agent->ops.save(agent->ops.owner);

@@ -1,10 +1,10 @@
-/* What a node decides: whom it knows (the map), whom it asks the hub to meet, which addresses it may probe, and
- * where each peer's traffic goes. Pure: bytes, events and `now` in; calls of agent_ops out. The daemon
- * and the simulator link the same objects.
+/* What a node decides: whom it knows (the map), whom it asks the hub to meet, which addresses it
+ * may probe, and where each peer's traffic goes. Pure: bytes, events and `now` in; calls of
+ * agent_ops out. The daemon and the simulator link the same objects.
  *
- * The map is applied as a whole after it was checked as a whole (security 7); a bad record is skipped and
- * counted and never takes an address from a good one. Keys are pinned: a name or address that comes back
- * with another key is quarantined until agent_trust() (security 6). */
+ * The map is applied as a whole after it was checked as a whole (security 7); a bad record is
+ * skipped and counted and never takes an address from a good one. Keys are pinned: a name or
+ * address that comes back with another key is quarantined until agent_trust() (security 6). */
 #pragma once
 
 #include <stdbool.h>
@@ -14,42 +14,47 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "proto/pair/pair.h"
+#include "proto/path/budget.h"
 #include "proto/path/path.h"
 #include "proto/wire/message.h"
 
 struct agent;
 struct aead;
 
-/* Members up to this number are connected as soon as they are known, so that the mesh stands when the hub is gone;
- * in larger networks a peer is connected when traffic wants it (agent_want). */
-#define AGENT_EAGER_PEERS	   128
+/* Members up to this number are connected as soon as they are known, so that the mesh stands when
+ * the hub is gone; in larger networks a peer is connected when traffic wants it (agent_want). */
+#define AGENT_EAGER_PEERS             128
 /* Requests to the hub for appointments leave in bursts of at most this many per pace. */
-#define AGENT_CONNECT_BURST	   16
-#define AGENT_CONNECT_PACE	   (50 * USEC_PER_MSEC)
+#define AGENT_CONNECT_BURST           16
+#define AGENT_CONNECT_PACE            (50 * USEC_PER_MSEC)
 /* The side with the higher key asks later: normally the other one has asked by then. */
-#define AGENT_CONNECT_PATIENCE	   (2 * USEC_PER_SEC)
-/* Asking again after failed rounds: 10 s doubling to 2 min; the hub grants one per pair and 10 s anyway. */
-#define AGENT_CONNECT_RETRY	   (10 * USEC_PER_SEC)
-#define AGENT_CONNECT_RETRY_MAX	   (2 * USEC_PER_MINUTE)
+#define AGENT_CONNECT_PATIENCE        (2 * USEC_PER_SEC)
+/* Asking again after failed rounds: 10 s doubling to 2 min; the hub grants one per pair and 10 s
+ * anyway. */
+#define AGENT_CONNECT_RETRY           (10 * USEC_PER_SEC)
+#define AGENT_CONNECT_RETRY_MAX       (2 * USEC_PER_MINUTE)
 /* Without a hub: rounds on our own, 1 s doubling to 1 min. */
-#define AGENT_OWN_ROUND		   (1 * USEC_PER_SEC)
-#define AGENT_OWN_ROUND_MAX	   (60 * USEC_PER_SEC)
-#define AGENT_HUB_GONE_AFTER	   (3 * USEC_PER_SEC)
+#define AGENT_OWN_ROUND               (1 * USEC_PER_SEC)
+#define AGENT_OWN_ROUND_MAX           (60 * USEC_PER_SEC)
+/* So long after the hub or its link to the peer is gone: it may come back at once. */
+#define AGENT_HUB_GONE_AFTER          (3 * USEC_PER_SEC)
+/* The hub is there and says that the peer is not: rounds on our own up to this. */
+#define AGENT_OFFLINE_ROUND_MAX       (10 * USEC_PER_MINUTE)
 /* The lower key starts the handshake; the higher one only if nothing came for so long. */
-#define AGENT_HANDSHAKE_PATIENCE   (1 * USEC_PER_SEC)
-#define AGENT_SAVE_DELAY	   (1 * USEC_PER_SEC)
-#define AGENT_MAP_AGE_DEFAULT	   (30 * USEC_PER_DAY)
-#define AGENT_MAP_AGE_WARNING	   (7 * USEC_PER_DAY)
+#define AGENT_HANDSHAKE_PATIENCE      (1 * USEC_PER_SEC)
+#define AGENT_SAVE_DELAY              (1 * USEC_PER_SEC)
+#define AGENT_MAP_AGE_DEFAULT         (30 * USEC_PER_DAY)
+#define AGENT_MAP_AGE_WARNING         (7 * USEC_PER_DAY)
 #define AGENT_INTERFACE_ADDRESSES_MAX 32
-#define AGENT_HUB_ENDPOINTS_MAX	   8
-#define AGENT_ROUTES_MAX	   16
+#define AGENT_HUB_ENDPOINTS_MAX       8
+#define AGENT_ROUTES_MAX              16
 /* Pins of members that went; the oldest go first. */
-#define AGENT_PINS_MAX		   1000
+#define AGENT_PINS_MAX                1000
 
 /* One address of this machine, as netlink lists it. */
 struct agent_interface_address {
 	struct prefix prefix; /* with the link's prefix length */
-	bool is_ours;	      /* stands on one of our own tunnel interfaces */
+	bool is_ours;         /* stands on one of our own tunnel interfaces */
 };
 
 enum agent_rung { RUNG_NONE, RUNG_DIRECT_LAN, RUNG_DIRECT, RUNG_DIRECT_PUNCHED };
@@ -57,58 +62,67 @@ enum agent_rung { RUNG_NONE, RUNG_DIRECT_LAN, RUNG_DIRECT, RUNG_DIRECT_PUNCHED }
 /* Why a peer has no path, for status; stable codes by agent_reason_name(). */
 enum agent_reason {
 	REASON_CONNECTED,
-	REASON_NOT_WANTED,   /* large network, no traffic yet */
-	REASON_WAITING,	     /* for the hub's appointment */
+	REASON_NOT_WANTED, /* large network, no traffic yet */
+	REASON_WAITING,    /* for the hub's appointment */
 	REASON_PROBING,
-	REASON_OFFLINE,	     /* the hub has no link to it */
+	REASON_OFFLINE,      /* the hub has no link to it */
 	REASON_NO_CANDIDATE, /* nothing that may be probed */
 	REASON_NO_ANSWER,    /* rounds ended in silence */
 	REASON_SWITCHED_OFF, /* the hub makes no appointments */
 	REASON_NOT_ALLOWED,
-	REASON_KEY_CHANGED,  /* quarantined (security 6) */
-	REASON_MAP_EXPIRED,  /* security 10 */
+	REASON_KEY_CHANGED, /* quarantined (security 6) */
+	REASON_MAP_EXPIRED, /* security 10 */
+	REASON_UNUSABLE,    /* no pair key can be made with its key, or no device peer */
 };
 
 struct agent_peer {
-	struct list entry; /* agent.peers, in order of the map */
+	struct list entry; /* agent.peers in order of the map, or agent.pins */
 	struct hash_node by_key;
 	struct agent *agent;
 	struct map_node record;
-	bool is_member;	     /* false: only a pin of a key that once had this name and these addresses */
+	bool is_member; /* false: only a pin of a key that once had this name and these addresses */
 	bool is_quarantined; /* another key is pinned for its name or address */
 	bool has_device;     /* ops->peer_add was called; pair and path are in use */
 	bool is_wanted;
 	struct pair pair;
 	struct path path;
 	enum agent_reason reason;
+	bool is_appointed; /* the round under way is the hub's appointment */
 	unsigned connect_attempts, own_rounds;
 	usec_t next_connect;   /* ask the hub not before; USEC_NEVER = do not ask */
-	usec_t next_own_round; /* likewise for rounds without the hub */
+	usec_t hub_wants;      /* the hub refused to arrange anything before */
+	usec_t next_own_round; /* rounds without the hub; USEC_NEVER = none */
 	usec_t handshake_due;
 	unsigned pings; /* ping answers the owner waits for */
-	void *owner;	/* the owner's device record */
+	void *owner;    /* the owner's device record */
 
 	/* Staging of a map under way. */
 	struct map_node staged;
 	uint64_t staged_in; /* generation */
+	struct hash_node name_claim;
+	struct agent_claim {
+		struct hash_node node;
+		struct agent_peer *peer;
+	} address_claims[NODE_ADDRESSES_MAX];
 };
 
 enum agent_notice {
-	NOTICE_MAP,		/* a map or change was applied */
-	NOTICE_MAP_REFUSED,	/* text says why */
-	NOTICE_RECORD_SKIPPED,	/* text says why; peer may be NULL */
+	NOTICE_MAP,            /* a map or change was applied */
+	NOTICE_MAP_REFUSED,    /* text says why */
+	NOTICE_RECORD_SKIPPED, /* text says why; peer may be NULL */
 	NOTICE_KEY_CHANGED,
 	NOTICE_NEW_INCARNATION, /* the hub's database was replaced */
 	NOTICE_PEER_JOINED,
 	NOTICE_PEER_LEFT,
-	NOTICE_PATH,		/* traffic goes to the address in text from now on */
+	NOTICE_PATH, /* traffic goes to the address in text from now on */
 	NOTICE_PATH_LOST,
 	NOTICE_MAP_EXPIRED,
-	NOTICE_REMOVED,		/* the hub says that we are no member any more */
+	NOTICE_REMOVED, /* the hub says that we are no member any more */
 };
 
 struct agent_traffic {
-	usec_t last_data;      /* sent or received data, keepalives apart if the owner can tell; 0 = never */
+	usec_t last_data;      /* sent or received data, keepalives apart if the owner can tell; 0 =
+				  never */
 	usec_t last_received;  /* anything authentic */
 	usec_t last_handshake; /* 0 = never */
 	bool has_session;
@@ -119,14 +133,16 @@ struct agent_ops {
 	/* Memory of peers: zeroed, or NULL when there is none. */
 	struct agent_peer *(*peer_new)(void *owner);
 	void (*peer_free)(void *owner, struct agent_peer *peer);
-	/* The WireGuard device. peer->record has key and addresses. 0 or -errno (the peer is then skipped). */
+	/* The WireGuard device. peer->record has key and addresses. 0 or -errno (the peer is then
+	 * skipped). */
 	int (*peer_add)(void *owner, struct agent_peer *peer);
 	void (*peer_remove)(void *owner, struct agent_peer *peer);
 	/* Addresses or name changed. */
 	void (*peer_change)(void *owner, struct agent_peer *peer);
 	void (*set_endpoint)(void *owner, struct agent_peer *peer, const struct address *endpoint);
 	void (*start_handshake)(void *owner, struct agent_peer *peer);
-	void (*get_traffic)(void *owner, const struct agent_peer *peer, struct agent_traffic *ret_traffic);
+	void (*get_traffic)(void *owner, const struct agent_peer *peer,
+			    struct agent_traffic *ret_traffic);
 	/* A masked datagram from the WireGuard port. data is borrowed. */
 	void (*send_datagram)(void *owner, const struct address *to, const void *data, size_t size);
 	/* To the hub over the control link; dropped when there is none. */
@@ -135,8 +151,10 @@ struct agent_ops {
 	bool (*is_routed_through_us)(void *owner, const struct address *address);
 	/* agent_save() should be written to disk. */
 	void (*save)(void *owner);
-	void (*ping_answer)(void *owner, struct agent_peer *peer, const struct address *from, usec_t rtt);
-	void (*notice)(void *owner, enum agent_notice notice, struct agent_peer *peer, const char *text);
+	void (*ping_answer)(void *owner, struct agent_peer *peer, const struct address *from,
+			    usec_t rtt);
+	void (*notice)(void *owner, enum agent_notice notice, struct agent_peer *peer,
+		       const char *text);
 	const struct random_source *random;
 };
 
@@ -160,7 +178,7 @@ struct agent_config {
 
 struct agent_counters {
 	uint64_t datagrams[PAIR_RESULT_COUNT]; /* received, by result */
-	uint64_t probes_sent, answers_sent, answers_unasked, stale;
+	uint64_t probes_sent, probes_withheld, answers_sent, answers_unasked, stale;
 	uint64_t messages, messages_malformed, maps_refused, records_skipped;
 	uint64_t candidates_refused, appointments, appointments_unknown;
 };
@@ -170,18 +188,22 @@ struct agent {
 	struct agent_ops ops;
 	struct pair_identity identity;
 	struct pair_table pairs;
-	struct aead *aead; /* the owner's */
-	struct list peers;
+	struct budget budget; /* for addresses that never answered, whoever named them */
+	struct aead *aead;    /* the owner's */
+	struct list peers;    /* members */
+	struct list pins;     /* keys that left, the oldest first */
 	struct hash_table by_key;
 	struct hash_node *key_buckets[1024];
+	struct hash_table name_claims, address_claims; /* of the map under way */
+	struct hash_node *name_claim_buckets[1024], *address_claim_buckets[1024];
 	uint64_t hash_seed;
 	size_t member_count, pin_count;
 
 	bool has_map;
 	struct map_header map;
-	struct map_node self; /* our own record */
-	usec_t map_confirmed; /* when a hub last stood behind the map */
-	uint64_t map_age_base; /* age at map_confirmed: 0, or what a cached map had */
+	struct map_node self, staged_self; /* our own record */
+	usec_t map_confirmed;              /* when a hub last stood behind the map */
+	uint64_t map_age_base;             /* age at map_confirmed: 0, or what a cached map had */
 	uint64_t generation;
 	bool is_expired;
 
@@ -204,7 +226,8 @@ void agent_init(struct agent *agent, const struct agent_config *config, const st
 /* Removes all peers (through ops) and wipes keys. */
 void agent_done(struct agent *agent);
 
-/* The key under which what comes to our port is masked; changes when the map brings the site secret. */
+/* The key under which what comes to our port is masked; changes when the map brings the site
+ * secret. */
 void agent_get_mask_key(const struct agent *agent, struct mask_key *ret_key);
 
 /* The control link to the hub. */
@@ -214,8 +237,8 @@ void agent_link_down(struct agent *agent, usec_t now);
 bool agent_receive_message(struct agent *agent, usec_t now, const uint8_t *data, size_t size);
 
 /* A datagram of WIRE_CLASS_CONTROL, unmasked. */
-void agent_receive_datagram(struct agent *agent, usec_t now, const struct address *from, uint8_t *data,
-			    size_t size);
+void agent_receive_datagram(struct agent *agent, usec_t now, const struct address *from,
+			    uint8_t *data, size_t size);
 /* The device got something authentic from an address that is not the peer's endpoint. */
 void agent_endpoint_seen(struct agent *agent, usec_t now, struct agent_peer *peer,
 			 const struct address *from);
@@ -223,7 +246,8 @@ void agent_handshake_completed(struct agent *agent, usec_t now, struct agent_pee
 /* Traffic for a peer without a path. */
 void agent_want(struct agent *agent, usec_t now, struct agent_peer *peer);
 
-/* The machine's addresses, always the whole list; the rest is cut. Reports to the hub what is new. */
+/* The machine's addresses, always the whole list; the rest is cut. Reports to the hub what is new.
+ */
 void agent_set_interfaces(struct agent *agent, usec_t now,
 			  const struct agent_interface_address *addresses, size_t count);
 /* Where the hub itself is reached: never a candidate of anybody. */
@@ -231,19 +255,22 @@ void agent_set_hub_endpoints(struct agent *agent, const struct address *addresse
 /* Routes changed, or the machine woke up. */
 void agent_check_paths(struct agent *agent, usec_t now);
 
-/* One probe over the present path, or to every candidate when there is none; ops->ping_answer tells. */
+/* One probe over the present path, or to every candidate when there is none; ops->ping_answer
+ * tells. */
 void agent_ping(struct agent *agent, usec_t now, struct agent_peer *peer);
-/* Accepts the new key of a quarantined name or address. -ENOENT when nothing is quarantined there. */
+/* Accepts the new key of a quarantined name or address. -ENOENT when nothing is quarantined there.
+ */
 int agent_trust(struct agent *agent, usec_t now, struct agent_peer *peer);
 
 void agent_tick(struct agent *agent, usec_t now);
 usec_t agent_deadline(const struct agent *agent);
 
-/* The map for the disk: what agent_load() reads. 0 when it does not fit; agent_save_size() always fits. */
+/* The map for the disk: what agent_load() reads. 0 when it does not fit; agent_save_size() always
+ * fits. */
 size_t agent_save_size(const struct agent *agent);
 size_t agent_save(const struct agent *agent, uint8_t *out, size_t size);
-/* Before any link. age: since the file was written, as far as the wall clock can tell. False: damaged, or of
- * another network; nothing is applied then. */
+/* Before any link. age: since the file was written, as far as the wall clock can tell. False:
+ * damaged, or of another network; nothing is applied then. */
 bool agent_load(struct agent *agent, usec_t now, uint8_t *data, size_t size, usec_t age);
 
 struct agent_peer *agent_find(const struct agent *agent, const struct key *key);

@@ -55,7 +55,8 @@ static const struct address *observed_of(const struct map_node *node, uint8_t fa
 	return NULL;
 }
 
-/* Both stand behind the same public address: what is private to one may be reachable for the other. */
+/* Both stand behind the same public address: what is private to one may be reachable for the other.
+ */
 static bool shares_public_address(const struct agent *agent, const struct agent_peer *peer)
 {
 	static const uint8_t families[] = {FAMILY_IPV4, FAMILY_IPV6};
@@ -70,8 +71,9 @@ static bool shares_public_address(const struct agent *agent, const struct agent_
 	return false;
 }
 
-/* A private address is somebody's; it is probed when it is on a link of ours, when both are behind one public
- * address, or when the hub sees both of us under private addresses: then all three are in one realm. */
+/* A private address is somebody's; it is probed when it is on a link of ours, when both are behind
+ * one public address, or when the hub sees both of us under private addresses: then all three are
+ * in one realm. */
 static bool may_probe_private(const struct agent *agent, const struct agent_peer *peer,
 			      const struct candidate *candidate)
 {
@@ -84,8 +86,8 @@ static bool may_probe_private(const struct agent *agent, const struct agent_peer
 
 static bool may_probe(struct agent *agent, const struct address *address)
 {
-	if (address_is_unusable(address) || is_in_tunnel(agent, address) || is_hub(agent, address) ||
-	    is_own(agent, address))
+	if (address_is_unusable(address) || is_in_tunnel(agent, address) ||
+	    is_hub(agent, address) || is_own(agent, address))
 		return false;
 	return !agent->ops.is_routed_through_us(agent->ops.owner, address);
 }
@@ -95,7 +97,8 @@ bool filter_seen(struct agent *agent, const struct address *address)
 	return may_probe(agent, address);
 }
 
-size_t filter_peer(struct agent *agent, const struct agent_peer *peer, struct candidate *ret_candidates)
+size_t filter_peer(struct agent *agent, const struct agent_peer *peer,
+		   struct candidate *ret_candidates)
 {
 	size_t count = 0;
 

@@ -9,6 +9,17 @@ static struct agent_peer *peer_of(struct path *path)
 	return container_of(path, struct agent_peer, path);
 }
 
+static bool may_probe(struct path *path, void *owner, usec_t now, const struct address *to)
+{
+	struct agent *agent = owner;
+
+	(void)path;
+	if (budget_take(&agent->budget, now, to))
+		return true;
+	agent->counters.probes_withheld++;
+	return false;
+}
+
 static void send_probe(struct path *path, void *owner, usec_t now, const struct address *to,
 		       const uint8_t echo[PROBE_ECHO_SIZE], unsigned attempt)
 {
@@ -27,8 +38,8 @@ static void send_probe(struct path *path, void *owner, usec_t now, const struct 
 	agent->ops.send_datagram(agent->ops.owner, to, datagram, size);
 }
 
-/* One side starts the handshake, so that two initiations do not cross (facts: each would answer the other's
- * and forget its own, and the retry comes 5 s later). */
+/* One side starts the handshake, so that two initiations do not cross (facts: each would answer the
+ * other's and forget its own, and the retry comes 5 s later). */
 static void plan_handshake(struct agent_peer *peer, usec_t now)
 {
 	bool is_lower = pair_is_lower(&peer->agent->identity, &peer->pair.peer);
@@ -51,10 +62,13 @@ static bool chosen(struct path *path, void *owner, usec_t now, const struct addr
 		return false;
 	if (!traffic.has_session)
 		plan_handshake(peer, now);
-	/* Who waits for the other's handshake gets no endpoint yet, or traffic would start one here too. */
+	/* Who waits for the other's handshake gets no endpoint yet, or traffic would start one here
+	 * too. */
 	if (traffic.has_session || pair_is_lower(&agent->identity, &peer->pair.peer))
 		agent->ops.set_endpoint(agent->ops.owner, peer, address);
 	peer->connect_attempts = peer->own_rounds = 0;
+	peer->next_connect = peer->next_own_round = USEC_NEVER;
+	peer->is_appointed = false;
 	peer->reason = REASON_CONNECTED;
 	agent_notice(agent, NOTICE_PATH, peer, address_print(address, text));
 	agent_save_soon(agent, now);
@@ -70,16 +84,20 @@ static void lost(struct path *path, void *owner, usec_t now)
 {
 	struct agent_peer *peer = peer_of(path);
 
-	/* failed_rounds is 0 when an established path died, and counts the rounds that found nothing. */
-	if (!path->failed_rounds) {
-		peer->connect_attempts = peer->own_rounds = 0;
-		agent_notice(owner, NOTICE_PATH_LOST, peer, "no answer");
-	}
+	peer->is_appointed = false;
 	peer->reason = REASON_NO_ANSWER;
 	peer_plan(peer, now);
+	/* failed_rounds counts the rounds that found nothing; 0: an established path died. Before
+	 * the hub can arrange anything, every known address is asked again: the loss may have been
+	 * chance. */
+	if (path->failed_rounds)
+		return;
+	agent_notice(owner, NOTICE_PATH_LOST, peer, "no answer");
+	peer->next_own_round = now;
+	agent_expect(owner, now);
 }
 
-static const struct path_ops path_ops = {send_probe, chosen, lost};
+static const struct path_ops path_ops = {may_probe, send_probe, chosen, lost};
 
 struct agent_peer *peer_create(struct agent *agent, const struct key *key)
 {
@@ -113,21 +131,29 @@ void peer_destroy(struct agent_peer *peer)
 	peer->agent->ops.peer_free(peer->agent->ops.owner, peer);
 }
 
-static size_t set_candidates(struct agent_peer *peer)
+/* True: there is something new to try. */
+static bool set_candidates(struct agent_peer *peer)
 {
 	struct candidate candidates[NODE_CANDIDATES_MAX];
 	size_t count = filter_peer(peer->agent, peer, candidates);
 
-	path_set_candidates(&peer->path, candidates, count);
-	return peer->path.candidate_count;
+	return path_set_candidates(&peer->path, candidates, count);
+}
+
+static void start_afresh(struct agent_peer *peer)
+{
+	peer->connect_attempts = peer->own_rounds = 0;
 }
 
 void peer_start(struct agent_peer *peer, usec_t now)
 {
 	struct agent *agent = peer->agent;
 
-	if (peer->has_device || pair_init(&peer->pair, &agent->identity, &agent->pairs,
-					  &peer->record.key, agent->ops.random))
+	if (peer->has_device)
+		return;
+	peer->reason = REASON_UNUSABLE;
+	if (pair_init(&peer->pair, &agent->identity, &agent->pairs, &peer->record.key,
+		      agent->ops.random))
 		return;
 	path_init(&peer->path, &path_ops, agent, agent->ops.random);
 	if (agent->ops.peer_add(agent->ops.owner, peer)) {
@@ -135,59 +161,77 @@ void peer_start(struct agent_peer *peer, usec_t now)
 		return;
 	}
 	peer->has_device = true;
-	peer->connect_attempts = peer->own_rounds = 0;
-	peer->is_wanted = agent->member_count <= agent->config.eager_peers;
+	peer->is_appointed = false;
+	peer->hub_wants = 0;
+	start_afresh(peer);
 	set_candidates(peer);
 	peer_plan(peer, now);
 }
 
-/* When to ask the hub, and when to try without it. Only for a peer without a path or round. */
+static usec_t plan_connect(const struct agent_peer *peer, usec_t now)
+{
+	usec_t when = now;
+
+	if (peer->connect_attempts)
+		when += back_off(AGENT_CONNECT_RETRY, AGENT_CONNECT_RETRY_MAX,
+				 peer->connect_attempts - 1);
+	else if (!pair_is_lower(&peer->agent->identity, &peer->pair.peer))
+		when += AGENT_CONNECT_PATIENCE;
+	return when > peer->hub_wants ? when : peer->hub_wants;
+}
+
+/* Addresses known from before may still work. */
+static usec_t plan_own_round(const struct agent_peer *peer, usec_t now)
+{
+	const struct agent *agent = peer->agent;
+	usec_t gone = agent->is_linked ? now : agent->link_since;
+	usec_t most = agent->is_linked ? AGENT_OFFLINE_ROUND_MAX : AGENT_OWN_ROUND_MAX;
+
+	if (peer->own_rounds)
+		return now + back_off(AGENT_OWN_ROUND, most, peer->own_rounds - 1);
+	return gone + AGENT_HUB_GONE_AFTER > now ? gone + AGENT_HUB_GONE_AFTER : now;
+}
+
+/* When to ask the hub, and when to try without it. Only for a peer without a path, and not while
+ * both are on their way to an appointment; a round of our own does not keep us from asking. */
 void peer_plan(struct agent_peer *peer, usec_t now)
 {
 	struct agent *agent = peer->agent;
-	bool is_lower = pair_is_lower(&agent->identity, &peer->pair.peer);
-	usec_t wait = 0;
+	bool has_hub = agent->is_linked && peer->record.is_online;
 
 	peer->next_connect = peer->next_own_round = USEC_NEVER;
-	if (!peer->has_device || peer->path.state != PATH_NONE)
+	if (!peer->has_device || peer->path.state == PATH_DIRECT || peer->is_appointed)
 		return;
-	if (!peer->is_wanted) {
+	if (!peer->is_wanted && agent->member_count > agent->config.eager_peers) {
 		peer->reason = REASON_NOT_WANTED;
 		return;
 	}
-	if (agent->is_linked && peer->record.is_online) {
-		if (peer->connect_attempts)
-			wait = back_off(AGENT_CONNECT_RETRY, AGENT_CONNECT_RETRY_MAX,
-					peer->connect_attempts - 1);
-		else if (!is_lower)
-			wait = AGENT_CONNECT_PATIENCE;
-		peer->next_connect = now + wait;
+	if (has_hub) {
+		peer->next_connect = plan_connect(peer, now);
 		if (!peer->connect_attempts)
 			peer->reason = REASON_WAITING;
 	} else if (agent->is_linked) {
 		peer->reason = REASON_OFFLINE;
 	}
-	/* Without the hub, or when the hub lost the peer: addresses known from before may still work. */
-	if (!agent->is_linked || !peer->record.is_online) {
-		wait = agent->is_linked || agent->link_since + AGENT_HUB_GONE_AFTER <= now
-			       ? 0
-			       : agent->link_since + AGENT_HUB_GONE_AFTER - now;
-		if (peer->own_rounds)
-			wait += back_off(AGENT_OWN_ROUND, AGENT_OWN_ROUND_MAX, peer->own_rounds - 1);
-		peer->next_own_round = now + wait;
-	}
+	if (!has_hub && peer->path.state == PATH_NONE)
+		peer->next_own_round = plan_own_round(peer, now);
 	agent_expect(agent, usec_earlier(peer->next_connect, peer->next_own_round));
 }
 
-void peer_refresh(struct agent_peer *peer, usec_t now, bool came_online)
+void peer_retry(struct agent_peer *peer, usec_t now)
 {
-	bool was_empty = !peer->path.candidate_count;
+	if (!peer->has_device || peer->path.state == PATH_DIRECT)
+		return;
+	start_afresh(peer);
+	peer_plan(peer, now);
+}
 
+void peer_refresh(struct agent_peer *peer, usec_t now, bool has_presence_changed)
+{
 	if (!peer->has_device)
 		return;
-	set_candidates(peer);
-	if (came_online || was_empty)
-		peer->connect_attempts = peer->own_rounds = 0;
+	if (set_candidates(peer) || has_presence_changed)
+		peer_retry(peer, now);
 	if (peer->path.state == PATH_DIRECT) {
 		const struct path_candidate *present = path_chosen(&peer->path);
 
@@ -195,7 +239,6 @@ void peer_refresh(struct agent_peer *peer, usec_t now, bool came_online)
 		if (present->kind != CANDIDATE_SEEN && !present->is_listed)
 			path_check(&peer->path, now);
 	}
-	peer_plan(peer, now);
 	agent_expect(peer->agent, path_deadline(&peer->path, now));
 }
 
@@ -207,13 +250,16 @@ void peer_appointment(struct agent_peer *peer, usec_t now, const struct appointm
 	peer->agent->counters.appointments++;
 	peer->connect_attempts++;
 	peer->next_connect = peer->next_own_round = USEC_NEVER;
-	if (!set_candidates(peer)) {
-		peer->reason = REASON_NO_CANDIDATE;
+	set_candidates(peer);
+	if (!peer->path.candidate_count) {
 		peer_plan(peer, now);
+		peer->reason = REASON_NO_CANDIDATE;
 		return;
 	}
-	if (peer->path.state != PATH_DIRECT)
+	if (peer->path.state != PATH_DIRECT) {
+		peer->is_appointed = true;
 		peer->reason = REASON_PROBING;
+	}
 	path_start_round(&peer->path, now, appointment->delay_ms * USEC_PER_MSEC);
 	agent_expect(peer->agent, path_deadline(&peer->path, now));
 }
@@ -222,7 +268,7 @@ void peer_refused(struct agent_peer *peer, usec_t now, const struct refused *ref
 {
 	usec_t wait = refused->retry_ms * USEC_PER_MSEC;
 
-	if (peer->path.state != PATH_NONE)
+	if (peer->path.state == PATH_DIRECT || peer->is_appointed)
 		return;
 	peer->next_connect = USEC_NEVER;
 	switch (refused->reason) {
@@ -238,7 +284,8 @@ void peer_refused(struct agent_peer *peer, usec_t now, const struct refused *ref
 	case REFUSAL_TOO_SOON:
 		break;
 	}
-	peer->next_connect = now + (wait > USEC_PER_SEC ? wait : USEC_PER_SEC);
+	peer->hub_wants = now + (wait > USEC_PER_SEC ? wait : USEC_PER_SEC);
+	peer->next_connect = peer->hub_wants;
 	agent_expect(peer->agent, peer->next_connect);
 }
 
@@ -250,7 +297,8 @@ static void ask_hub(struct agent_peer *peer, usec_t now)
 
 	connect_write(&writer, &peer->record.key);
 	agent->ops.send_message(agent->ops.owner, bytes, writer.position);
-	/* Should the answer be lost with the link, the next link asks again; should it never come, so do we. */
+	/* Should the answer be lost with the link, the next link asks again; should it never come,
+	 * so do we. */
 	peer->next_connect = now + AGENT_CONNECT_RETRY;
 }
 
@@ -258,13 +306,14 @@ static void own_round(struct agent_peer *peer, usec_t now)
 {
 	peer->next_own_round = USEC_NEVER;
 	peer->own_rounds++;
-	if (!set_candidates(peer)) {
-		peer->reason = REASON_NO_CANDIDATE;
-		peer->next_own_round =
-			now + back_off(AGENT_OWN_ROUND, AGENT_OWN_ROUND_MAX, peer->own_rounds);
+	set_candidates(peer);
+	if (peer->path.candidate_count) {
+		path_start_round(&peer->path, now, 0);
 		return;
 	}
-	path_start_round(&peer->path, now, 0);
+	peer->reason = REASON_NO_CANDIDATE;
+	if (!peer->agent->is_linked || !peer->record.is_online)
+		peer->next_own_round = plan_own_round(peer, now);
 }
 
 static void handshake(struct agent_peer *peer)
@@ -331,16 +380,16 @@ enum agent_rung agent_rung(const struct agent_peer *peer)
 	}
 	/* Nobody translated: the address stands on the machine itself. */
 	for (size_t i = 0; i < peer->record.candidate_count; i++)
-		peer_is_public |= peer->record.candidates[i].kind == CANDIDATE_LOCAL &&
-				  address_is_equal(&peer->record.candidates[i].address,
-						   &present->address);
+		peer_is_public |=
+			peer->record.candidates[i].kind == CANDIDATE_LOCAL &&
+			address_is_equal(&peer->record.candidates[i].address, &present->address);
 	for (size_t i = 0; i < agent->self.candidate_count; i++)
 		for (size_t j = 0; j < agent->interface_count; j++)
-			we_are_public |=
-				agent->self.candidates[i].kind == CANDIDATE_OBSERVED &&
-				agent->self.candidates[i].address.family == present->address.family &&
-				!memcmp(agent->self.candidates[i].address.ip,
-					agent->interfaces[j].prefix.ip, 16);
+			we_are_public |= agent->self.candidates[i].kind == CANDIDATE_OBSERVED &&
+					 agent->self.candidates[i].address.family ==
+						 present->address.family &&
+					 !memcmp(agent->self.candidates[i].address.ip,
+						 agent->interfaces[j].prefix.ip, 16);
 	return peer_is_public && we_are_public ? RUNG_DIRECT : RUNG_DIRECT_PUNCHED;
 }
 
@@ -354,12 +403,18 @@ const char *agent_rung_name(enum agent_rung rung)
 const char *agent_reason_name(enum agent_reason reason)
 {
 	static const char *const names[] = {
-		[REASON_CONNECTED] = "connected",	[REASON_NOT_WANTED] = "not-wanted",
-		[REASON_WAITING] = "waiting-for-appointment", [REASON_PROBING] = "probing",
-		[REASON_OFFLINE] = "offline",		[REASON_NO_CANDIDATE] = "no-candidate",
-		[REASON_NO_ANSWER] = "no-answer",	[REASON_SWITCHED_OFF] = "appointments-off",
-		[REASON_NOT_ALLOWED] = "not-allowed",	[REASON_KEY_CHANGED] = "key-changed",
+		[REASON_CONNECTED] = "connected",
+		[REASON_NOT_WANTED] = "not-wanted",
+		[REASON_WAITING] = "waiting-for-appointment",
+		[REASON_PROBING] = "probing",
+		[REASON_OFFLINE] = "offline",
+		[REASON_NO_CANDIDATE] = "no-candidate",
+		[REASON_NO_ANSWER] = "no-answer",
+		[REASON_SWITCHED_OFF] = "appointments-off",
+		[REASON_NOT_ALLOWED] = "not-allowed",
+		[REASON_KEY_CHANGED] = "key-changed",
 		[REASON_MAP_EXPIRED] = "map-expired",
+		[REASON_UNUSABLE] = "unusable-key",
 	};
 
 	return names[reason];

@@ -38,6 +38,7 @@ static void path_enter(struct path *path, enum path_state state, usec_t now)
 	if (path->state != state || state == PATH_DIRECT)
 		path->since = now;
 	path->state = state;
+	path->must_prove = false;
 	switch (state) {
 	case PATH_NONE:
 	case PATH_PROBING:
@@ -74,7 +75,8 @@ static void forget(struct path *path, size_t index)
 		path->chosen--;
 }
 
-/* The candidate worth least: never chosen, not listed, heard from longest ago. SIZE_MAX if none may go. */
+/* The candidate worth least: never chosen, not listed, heard from longest ago. SIZE_MAX if none may
+ * go. */
 static size_t least_worth(const struct path *path)
 {
 	size_t least = SIZE_MAX;
@@ -108,44 +110,48 @@ static struct path_candidate *add(struct path *path, const struct address *addre
 	return candidate;
 }
 
-void path_set_candidates(struct path *path, const struct candidate *candidates, size_t count)
+/* Before anything is added, or what stays could be evicted for what comes. */
+static void drop_unlisted(struct path *path, const struct candidate *candidates, size_t count)
 {
-	for (size_t i = 0; i < path->candidate_count; i++)
-		path->candidates[i].is_listed = false;
+	for (size_t i = path->candidate_count; i-- > 0;) {
+		struct path_candidate *candidate = &path->candidates[i];
+
+		candidate->is_listed = false;
+		for (size_t j = 0; j < count && !candidate->is_listed; j++)
+			candidate->is_listed =
+				address_is_equal(&candidates[j].address, &candidate->address);
+		if (!candidate->is_listed && candidate->kind != CANDIDATE_SEEN &&
+		    !is_chosen(path, i))
+			forget(path, i);
+	}
+}
+
+bool path_set_candidates(struct path *path, const struct candidate *candidates, size_t count)
+{
+	bool is_new = false;
+
+	drop_unlisted(path, candidates, count);
 	for (size_t i = 0; i < count; i++) {
 		struct path_candidate *candidate = find(path, &candidates[i].address);
 
-		if (!candidate)
+		if (!candidate) {
 			candidate = add(path, &candidates[i].address, candidates[i].kind);
+			is_new = true;
+		}
 		if (!candidate)
 			continue;
 		candidate->kind = candidates[i].kind;
 		candidate->is_listed = true;
 	}
-	for (size_t i = path->candidate_count; i-- > 0;) {
-		const struct path_candidate *candidate = &path->candidates[i];
-
-		if (!candidate->is_listed && candidate->kind != CANDIDATE_SEEN && !is_chosen(path, i))
-			forget(path, i);
-	}
-}
-
-static bool has_budget(struct path_candidate *candidate, usec_t now)
-{
-	if (candidate->is_usable)
-		return true;
-	if (usec_since(now, candidate->budget_since) >= PATH_BUDGET_PERIOD) {
-		candidate->budget_since = now;
-		candidate->budget_used = 0;
-	}
-	return candidate->budget_used++ < PATH_BUDGET;
+	return is_new;
 }
 
 static void probe(struct path *path, struct path_candidate *candidate, usec_t now)
 {
 	struct path_echo *oldest = &candidate->echoes[0];
 
-	if (!has_budget(candidate, now))
+	if (!candidate->is_usable &&
+	    !path->ops->may_probe(path, path->owner, now, &candidate->address))
 		return;
 	for (size_t i = 1; i < PATH_ECHOES; i++) {
 		if (candidate->echoes[i].sent < oldest->sent)
@@ -154,46 +160,48 @@ static void probe(struct path *path, struct path_candidate *candidate, usec_t no
 	random_fill(path->random, oldest->bytes, PROBE_ECHO_SIZE);
 	oldest->sent = now;
 	candidate->last_sent = now;
+	if (!candidate->unanswered)
+		candidate->waiting_since = now;
 	path->ops->send_probe(path, path->owner, now, &candidate->address, oldest->bytes,
 			      candidate->unanswered++);
 }
 
-/* Lower is better: RTT, discounted for addresses on the LAN and for IPv6. */
-static usec_t score(const struct path_candidate *candidate)
+/* Lower is better: RTT, discounted for addresses on the LAN and for IPv6. May be below zero. */
+static int64_t score(const struct path_candidate *candidate)
 {
-	usec_t percent = 100;
+	int64_t rtt = (int64_t)candidate->rtt_smooth;
 
 	if (address_is_private(&candidate->address))
-		percent -= 20;
-	else if (candidate->address.family == FAMILY_IPV6)
-		percent -= 10;
-	return candidate->rtt * percent / 100;
+		return rtt * 80 / 100 - (int64_t)PATH_LAN_BONUS;
+	return candidate->address.family == FAMILY_IPV6 ? rtt * 90 / 100 : rtt;
 }
 
 static bool is_better(const struct path_candidate *candidate, const struct path_candidate *than)
 {
-	bool is_local = address_is_private(&candidate->address);
-	usec_t new_score = score(candidate), old_score = score(than);
+	usec_t noise = candidate->rtt_vary + than->rtt_vary;
 
-	if (is_local != address_is_private(&than->address))
-		return is_local ? new_score <= old_score + PATH_HYSTERESIS_USEC
-				: new_score + PATH_HYSTERESIS_USEC < old_score;
-	return new_score + PATH_HYSTERESIS_USEC < old_score && new_score * 101 / 100 < old_score;
+	if (noise < PATH_HYSTERESIS)
+		noise = PATH_HYSTERESIS;
+	if (noise < than->rtt_smooth / 100)
+		noise = than->rtt_smooth / 100;
+	return score(candidate) + (int64_t)noise < score(than);
 }
 
-static void choose(struct path *path, size_t index, usec_t now, usec_t evidence)
+/* False: the owner knows better. The address is asked again, and its answer will be newer. */
+static bool choose(struct path *path, size_t index, usec_t now, usec_t evidence)
 {
 	struct path_candidate *candidate = &path->candidates[index];
 
 	if (is_chosen(path, index))
-		return;
+		return true;
 	if (!path->ops->chosen(path, path->owner, now, &candidate->address, evidence)) {
 		probe(path, candidate, now);
-		return;
+		return false;
 	}
 	path->chosen = index;
 	path->loss_permille = 0;
 	path_enter(path, PATH_DIRECT, now);
+	return true;
 }
 
 static bool take_echo(struct path_candidate *candidate, const uint8_t *echo, usec_t *ret_sent)
@@ -212,12 +220,27 @@ static bool take_echo(struct path_candidate *candidate, const uint8_t *echo, use
 
 static bool is_failing(const struct path_candidate *candidate, usec_t now)
 {
-	usec_t patience = 3 * candidate->rtt;
+	usec_t patience = 3 * candidate->rtt_smooth;
 
 	if (patience < 200 * USEC_PER_MSEC)
 		patience = 200 * USEC_PER_MSEC;
-	return candidate->unanswered && candidate->last_answer < candidate->last_sent &&
-	       usec_since(now, candidate->last_sent) >= patience;
+	return candidate->unanswered && usec_since(now, candidate->waiting_since) >= patience;
+}
+
+static void measure(struct path_candidate *candidate, usec_t rtt)
+{
+	usec_t error = rtt > candidate->rtt_smooth ? rtt - candidate->rtt_smooth
+						   : candidate->rtt_smooth - rtt;
+
+	candidate->rtt = rtt;
+	/* What was measured before it was lost says nothing of what it is now. */
+	if (!candidate->is_usable) {
+		candidate->rtt_smooth = rtt;
+		candidate->rtt_vary = rtt / 2;
+		return;
+	}
+	candidate->rtt_vary = (3 * candidate->rtt_vary + error) / 4;
+	candidate->rtt_smooth = (7 * candidate->rtt_smooth + rtt) / 8;
 }
 
 bool path_answer(struct path *path, usec_t now, const struct address *from,
@@ -236,14 +259,15 @@ bool path_answer(struct path *path, usec_t now, const struct address *from,
 	if (!candidate)
 		return false;
 	if (!address_is_equal(&candidate->address, from)) {
-		/* It reached the peer but came back from elsewhere: that address has to answer itself. */
+		/* It reached the peer but came back from elsewhere: that address has to answer
+		 * itself. */
 		path_seen(path, now, from);
 		return true;
 	}
+	measure(candidate, usec_since(now, sent));
 	candidate->is_usable = true;
 	candidate->unanswered = 0;
 	candidate->last_answer = now;
-	candidate->rtt = usec_since(now, sent);
 	path->last_heard = now;
 	if (path->state != PATH_DIRECT || is_better(candidate, &path->candidates[path->chosen]) ||
 	    is_failing(&path->candidates[path->chosen], now))
@@ -293,12 +317,10 @@ void path_traffic(struct path *path, usec_t last_traffic, usec_t last_heard)
 
 void path_check(struct path *path, usec_t now)
 {
-	for (size_t i = 0; i < path->candidate_count; i++) {
-		path->candidates[i].budget_used = 0;
-		path->candidates[i].budget_since = now;
-	}
-	if (path->state == PATH_DIRECT)
-		path->next_heartbeat = path->next_better = now;
+	if (path->state != PATH_DIRECT)
+		return;
+	path->must_prove = true;
+	path->next_heartbeat = path->next_better = now;
 }
 
 static void lose(struct path *path, usec_t now)
@@ -309,7 +331,8 @@ static void lose(struct path *path, usec_t now)
 	path->ops->lost(path, path->owner, now);
 }
 
-/* The usable candidate that answered last and after the chosen one failed. SIZE_MAX: there is none. */
+/* The usable candidate that answered last and after the chosen one failed. SIZE_MAX: there is none.
+ */
 static size_t fallback(const struct path *path, usec_t now)
 {
 	const struct path_candidate *chosen = &path->candidates[path->chosen];
@@ -327,33 +350,40 @@ static size_t fallback(const struct path *path, usec_t now)
 	return best;
 }
 
+static usec_t lost_pace(const struct path_candidate *candidate)
+{
+	usec_t slow = candidate->rtt_smooth * 3 / 2;
+
+	return slow > PATH_LOST_PACE ? slow : PATH_LOST_PACE;
+}
+
+static bool is_idle(const struct path *path, usec_t now)
+{
+	return usec_since(now, path->last_traffic) >= PATH_IDLE_AFTER &&
+	       usec_since(now, path->since) >= PATH_IDLE_AFTER &&
+	       usec_since(now, path->last_heard) < PATH_IDLE_SILENCE;
+}
+
 static void heartbeat(struct path *path, usec_t now)
 {
 	struct path_candidate *chosen = &path->candidates[path->chosen];
-	bool is_idle = usec_since(now, path->last_traffic) >= PATH_IDLE_AFTER &&
-		       usec_since(now, path->since) >= PATH_IDLE_AFTER;
-	bool is_silent = usec_since(now, path->last_heard) >= PATH_IDLE_SILENCE;
+	size_t other = is_failing(chosen, now) ? fallback(path, now) : SIZE_MAX;
 
-	if (is_failing(chosen, now)) {
-		size_t other = fallback(path, now);
-
-		if (other != SIZE_MAX) {
-			choose(path, other, now, path->candidates[other].last_answer);
-			return;
-		}
-	}
+	if (other != SIZE_MAX && choose(path, other, now, path->candidates[other].last_answer))
+		return;
 	if (chosen->unanswered >= PATH_LOST_AFTER &&
-	    usec_since(now, chosen->last_sent) >= PATH_LOST_PACE) {
+	    usec_since(now, chosen->last_sent) >= lost_pace(chosen)) {
 		lose(path, now);
 		return;
 	}
-	if (is_idle && !is_silent && !chosen->unanswered) {
+	if (!path->must_prove && !chosen->unanswered && is_idle(path, now)) {
 		path->next_heartbeat = now + PATH_IDLE_LOOK;
 		return;
 	}
+	path->must_prove = false;
 	path->loss_permille += (chosen->unanswered ? 1000 / 16 : 0) - path->loss_permille / 16;
 	probe(path, chosen, now);
-	path->next_heartbeat = now + PATH_LOST_PACE;
+	path->next_heartbeat = now + lost_pace(chosen);
 }
 
 static void heartbeat_answered(struct path *path, usec_t now)

@@ -1,9 +1,10 @@
-/* How one peer is reached: its candidate addresses, which of them answered our own probes, which one carries the
- * traffic, and when that one is lost. Pure: the owner sends the probes and writes the endpoint.
+/* How one peer is reached: its candidate addresses, which of them answered our own probes, which
+ * one carries the traffic, and when that one is lost. Pure: the owner sends the probes and writes
+ * the endpoint.
  *
- * An address is never used because something came from it: only because it answered a probe of ours with
- * that probe's random echo (security 3). Until then it gets at most PATH_BUDGET packets in
- * PATH_BUDGET_PERIOD (security 4). */
+ * An address is never used because something came from it: only because it answered a probe of ours
+ * with that probe's random echo (security 3). Until then the owner's budget limits what is sent
+ * there (security 4; budget.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -17,29 +18,30 @@
 #include "proto/wire/message.h"
 
 #define PATH_CANDIDATES_MAX 12 /* those of the map, and up to 4 that were seen */
-#define PATH_ECHOES	    4  /* probes of one candidate under way at once */
+#define PATH_ECHOES         4  /* probes of one candidate under way at once */
 
-/* A round sends one probe per candidate at each of these times after its start. The first retry comes before a
- * person notices, the last covers a slow link. */
+/* A round sends one probe per candidate at each of these times after its start. The first retry
+ * comes before a person notices, the last covers a slow link. */
 #define PATH_ROUND_STEPS    5
 extern const usec_t path_round_steps[PATH_ROUND_STEPS];
 
-#define PATH_BUDGET	     10
-#define PATH_BUDGET_PERIOD   (30 * USEC_PER_SEC)
 /* Without traffic for so long the pair is idle, and only WireGuard's keepalives cross. */
-#define PATH_IDLE_AFTER	     (45 * USEC_PER_SEC)
-#define PATH_HEARTBEAT	     (3 * USEC_PER_SEC)
-/* Unanswered heartbeats before the path counts as lost, and their pace: lost within 1.5 s of the first. */
-#define PATH_LOST_AFTER	     3
-#define PATH_LOST_PACE	     (500 * USEC_PER_MSEC)
+#define PATH_IDLE_AFTER   (45 * USEC_PER_SEC)
+#define PATH_HEARTBEAT    (3 * USEC_PER_SEC)
+/* Unanswered heartbeats before the path counts as lost, and their pace: lost within 1.5 s of the
+ * first. Links slower than that pace get one and a half RTT instead. */
+#define PATH_LOST_AFTER   3
+#define PATH_LOST_PACE    (500 * USEC_PER_MSEC)
 /* How often an idle path looks whether it is still idle. */
-#define PATH_IDLE_LOOK	     (15 * USEC_PER_SEC)
+#define PATH_IDLE_LOOK    (15 * USEC_PER_SEC)
 /* Idle: nothing authentic for so long (two keepalives of 25 s missing) asks for a probe. */
-#define PATH_IDLE_SILENCE    (60 * USEC_PER_SEC)
+#define PATH_IDLE_SILENCE (60 * USEC_PER_SEC)
 /* An active path looks again for a better one. */
-#define PATH_BETTER_RETRY    (60 * USEC_PER_SEC)
-/* Differences below both are noise: 1 % and 5 ms. */
-#define PATH_HYSTERESIS_USEC (5 * USEC_PER_MSEC)
+#define PATH_BETTER_RETRY (60 * USEC_PER_SEC)
+/* Differences below 5 ms, 1 % or what both paths' RTTs vary by are noise. */
+#define PATH_HYSTERESIS   (5 * USEC_PER_MSEC)
+/* An address on the LAN is worth so much more delay: a fifth less, and this. */
+#define PATH_LAN_BONUS    (10 * USEC_PER_MSEC)
 
 enum path_state {
 	PATH_NONE,    /* nobody asked for a path yet, or all rounds failed: waits for a round */
@@ -55,25 +57,28 @@ struct path_echo {
 struct path_candidate {
 	struct address address;
 	enum candidate_kind kind;
-	bool is_listed;	    /* stands in the peer's present record; the rest ages out first */
-	bool is_usable;	    /* has answered */
+	bool is_listed; /* stands in the peer's present record; the rest ages out first */
+	bool is_usable; /* has answered */
 	struct path_echo echoes[PATH_ECHOES];
-	unsigned unanswered; /* probes since the last answer */
+	unsigned unanswered;  /* probes since the last answer */
+	usec_t waiting_since; /* when the first of them left */
 	usec_t last_sent, last_answer;
-	usec_t rtt; /* of the last answer */
-	unsigned budget_used;
-	usec_t budget_since;
+	usec_t rtt;                  /* of the last answer */
+	usec_t rtt_smooth, rtt_vary; /* mean and mean deviation, as TCP has them (RFC 6298) */
 };
 
 struct path;
 
 /* Called from path_* functions, may not call back into the same path. */
 struct path_ops {
+	/* May an address that has not answered be sent to now? Counts it as sent. */
+	bool (*may_probe)(struct path *path, void *owner, usec_t now, const struct address *to);
 	/* Send this probe. attempt: unanswered probes to that address before this one. */
 	void (*send_probe)(struct path *path, void *owner, usec_t now, const struct address *to,
 			   const uint8_t echo[PROBE_ECHO_SIZE], unsigned attempt);
-	/* The peer's traffic belongs there now. evidence: when the answering probe was sent. False when the
-	 * owner knows something newer about the present endpoint: the address is then asked again. */
+	/* The peer's traffic belongs there now. evidence: when the answering probe was sent. False
+	 * when the owner knows something newer about the present endpoint: the address is then
+	 * asked again. */
 	bool (*chosen)(struct path *path, void *owner, usec_t now, const struct address *address,
 		       usec_t evidence);
 	/* The path died, or a round ended with nothing: the owner arranges the next round. */
@@ -90,8 +95,9 @@ struct path {
 	usec_t round_start; /* USEC_NEVER = no round */
 	size_t round_step;
 	usec_t next_heartbeat, next_better;
-	usec_t last_traffic;  /* data of either direction */
-	usec_t last_heard;    /* anything authentic */
+	bool must_prove;        /* the next heartbeat goes out, idle or not */
+	usec_t last_traffic;    /* data of either direction */
+	usec_t last_heard;      /* anything authentic */
 	unsigned failed_rounds; /* in a row; the owner backs off by it */
 	unsigned loss_permille; /* of heartbeats, smoothed over about 16 */
 
@@ -104,20 +110,24 @@ void path_init(struct path *path, const struct path_ops *ops, void *owner,
 	       const struct random_source *random);
 const char *path_state_name(enum path_state state);
 
-/* The peer's present candidates, already filtered (proto/agent). Those that went are forgotten unless chosen. */
-void path_set_candidates(struct path *path, const struct candidate *candidates, size_t count);
+/* The peer's present candidates, already filtered (proto/agent). Those that went are forgotten
+ * unless chosen. True: an address is new. */
+bool path_set_candidates(struct path *path, const struct candidate *candidates, size_t count);
 /* Starts a round after delay; one under way starts over. */
 void path_start_round(struct path *path, usec_t now, usec_t delay);
-/* Something authentic came from an address: a candidate if it is new, probed at once within its budget. */
+/* Something authentic came from an address: a candidate if it is new, probed at once within its
+ * budget. */
 void path_seen(struct path *path, usec_t now, const struct address *from);
 /* An authentic, fresh answer. False when no probe of ours has this echo. */
 bool path_answer(struct path *path, usec_t now, const struct address *from,
 		 const uint8_t echo[PROBE_ECHO_SIZE]);
 /* What the device knows: times of the last data and of the last authentic packet. */
 void path_traffic(struct path *path, usec_t last_traffic, usec_t last_heard);
-/* One more probe to an address that is a candidate; for pings, and to show a new session to the peer. */
+/* One more probe to an address that is a candidate; for pings, and to show a new session to the
+ * peer. */
 void path_probe(struct path *path, usec_t now, const struct address *to);
-/* Our own addresses changed or we woke up: the chosen path must prove itself now, others get a chance. */
+/* Our own addresses changed or we woke up: the chosen path must prove itself now, others get a
+ * chance. */
 void path_check(struct path *path, usec_t now);
 
 void path_tick(struct path *path, usec_t now);

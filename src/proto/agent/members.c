@@ -1,0 +1,224 @@
+/* Who is a member: joins, leaves, comes back, is suspect because another key had its name (security
+ * 6), and is dropped when no hub confirms the map for too long (security 10). */
+#include <errno.h>
+#include <string.h>
+
+#include "proto/agent/agent_private.h"
+
+static bool shares_address(const struct map_node *a, const struct map_node *b)
+{
+	for (size_t i = 0; i < a->address_count; i++) {
+		if (map_has_address(b, &a->addresses[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A key that used to have this name or address, and is not this one: the pin (security 6). Only
+ * keys that left: two members never share a name or address. */
+static struct agent_peer *find_pin(const struct agent *agent, const struct agent_peer *peer)
+{
+	struct agent_peer *other;
+
+	list_for_each (other, &agent->pins, entry) {
+		if (!strcmp(other->record.name, peer->record.name) ||
+		    shares_address(&other->record, &peer->record))
+			return other;
+	}
+	return NULL;
+}
+
+static void quarantine(struct agent_peer *peer)
+{
+	peer_stop(peer);
+	peer->is_quarantined = true;
+	peer->reason = REASON_KEY_CHANGED;
+	agent_notice(peer->agent, NOTICE_KEY_CHANGED, peer,
+		     "its name or address belonged to another key");
+}
+
+static void drop_oldest_pins(struct agent *agent)
+{
+	while (agent->pin_count > AGENT_PINS_MAX) {
+		agent->pin_count--;
+		peer_destroy(list_first(&agent->pins, struct agent_peer, entry));
+	}
+}
+
+void members_leave(struct agent_peer *peer)
+{
+	struct agent *agent = peer->agent;
+	bool was_quarantined = peer->is_quarantined;
+
+	peer->is_member = peer->is_quarantined = false;
+	agent->member_count--;
+	peer_stop(peer);
+	if (was_quarantined) {
+		peer_destroy(peer);
+		return;
+	}
+	agent_notice(agent, NOTICE_PEER_LEFT, peer, NULL);
+	agent->pin_count++;
+	list_remove(&peer->entry);
+	list_append(&agent->pins, &peer->entry);
+}
+
+/* The length of routes matters too. */
+static bool is_same_addresses(const struct map_node *a, const struct map_node *b)
+{
+	if (a->address_count != b->address_count)
+		return false;
+	for (size_t i = 0; i < a->address_count; i++) {
+		bool is_there = false;
+
+		for (size_t j = 0; j < b->address_count; j++)
+			is_there |= prefix_is_equal(&a->addresses[i], &b->addresses[j]);
+		if (!is_there)
+			return false;
+	}
+	return true;
+}
+
+static void start_or_change(struct agent_peer *peer, usec_t now, bool has_changed,
+			    bool has_presence_changed)
+{
+	struct agent *agent = peer->agent;
+
+	if (!peer->has_device) {
+		/* New, or no longer suspect, or the map had expired. */
+		peer_start(peer, now);
+		if (peer->has_device)
+			agent_notice(agent, NOTICE_PEER_JOINED, peer, NULL);
+		return;
+	}
+	if (has_changed)
+		agent->ops.peer_change(agent->ops.owner, peer);
+	peer_refresh(peer, now, has_presence_changed);
+}
+
+static void commit_peer(struct agent_peer *peer, usec_t now)
+{
+	bool has_changed = strcmp(peer->record.name, peer->staged.name) ||
+			   !is_same_addresses(&peer->record, &peer->staged);
+	bool has_presence_changed = peer->staged.is_online != peer->record.is_online;
+	bool is_suspect = !peer->has_device || has_changed;
+
+	peer->record = peer->staged;
+	if (is_suspect && find_pin(peer->agent, peer)) {
+		if (!peer->is_quarantined)
+			quarantine(peer);
+		return;
+	}
+	peer->is_quarantined = false;
+	start_or_change(peer, now, has_changed, has_presence_changed);
+}
+
+static void commit_left(struct agent *agent, bool is_whole)
+{
+	struct agent_peer *peer, *after;
+
+	list_for_each_safe (peer, after, &agent->peers, entry) {
+		if (peer->staged_in == agent->generation)
+			continue;
+		if (is_whole && peer->is_member)
+			members_leave(peer);
+		else if (!peer->is_member)
+			peer_destroy(peer); /* made for a record that lost its claims */
+	}
+}
+
+/* A pin of this very key that is a member again. */
+static void unpin_staged(struct agent *agent)
+{
+	struct agent_peer *peer, *after;
+
+	list_for_each_safe (peer, after, &agent->pins, entry) {
+		if (peer->staged_in != agent->generation)
+			continue;
+		agent->pin_count--;
+		list_remove(&peer->entry);
+		list_append(&agent->peers, &peer->entry);
+	}
+}
+
+/* First of all that is new, so that the size of the network is known before anybody starts. */
+static void enter_staged(struct agent *agent)
+{
+	struct agent_peer *peer;
+
+	list_for_each (peer, &agent->peers, entry) {
+		if (peer->is_member)
+			continue;
+		peer->is_member = true;
+		agent->member_count++;
+	}
+}
+
+void members_commit(struct agent *agent, usec_t now, bool is_whole)
+{
+	struct agent_peer *peer;
+
+	unpin_staged(agent);
+	commit_left(agent, is_whole);
+	enter_staged(agent);
+	if (agent->staged_self.name[0])
+		agent->self = agent->staged_self;
+	list_for_each (peer, &agent->peers, entry) {
+		if (peer->staged_in != agent->generation)
+			continue;
+		commit_peer(peer, now);
+		if (is_whole)
+			peer_retry(peer, now);
+	}
+	drop_oldest_pins(agent);
+	agent_save_soon(agent, now);
+}
+
+usec_t agent_map_age(const struct agent *agent, usec_t now)
+{
+	if (!agent->has_map || agent->is_linked)
+		return 0;
+	return agent->map_age_base + usec_since(now, agent->map_confirmed);
+}
+
+void members_tick(struct agent *agent, usec_t now)
+{
+	struct agent_peer *peer;
+	usec_t maximum = agent->config.max_map_age;
+
+	if (agent->is_linked) {
+		agent->map_confirmed = now;
+		agent->map_age_base = 0;
+		return;
+	}
+	if (!agent->has_map || agent->is_expired || !maximum)
+		return;
+	if (agent_map_age(agent, now) < maximum) {
+		agent_expect(agent, now + maximum - agent_map_age(agent, now));
+		return;
+	}
+	agent->is_expired = true;
+	list_for_each (peer, &agent->peers, entry) {
+		peer_stop(peer);
+		if (!peer->is_quarantined)
+			peer->reason = REASON_MAP_EXPIRED;
+	}
+	agent_notice(agent, NOTICE_MAP_EXPIRED, NULL, NULL);
+}
+
+int agent_trust(struct agent *agent, usec_t now, struct agent_peer *peer)
+{
+	struct agent_peer *pin;
+
+	if (!peer->is_quarantined)
+		return -ENOENT;
+	while ((pin = find_pin(agent, peer))) {
+		agent->pin_count--;
+		peer_destroy(pin);
+	}
+	peer->is_quarantined = false;
+	peer_start(peer, now);
+	agent_notice(agent, NOTICE_PEER_JOINED, peer, NULL);
+	agent_save_soon(agent, now);
+	return 0;
+}

@@ -1,0 +1,103 @@
+/* The map on disk: so that a node finds its peers again when it starts without a hub, and remembers
+ * whose names and addresses were whose (security 6). */
+#include <string.h>
+
+#include "proto/agent/agent_private.h"
+
+static const char saved_magic[4] = {'W', 'L', 'M', '1'};
+
+size_t agent_save_size(const struct agent *agent)
+{
+	return sizeof(saved_magic) + MAP_HEADER_SIZE_MAX + 8 +
+	       (agent->member_count + agent->pin_count + 1) * (size_t)MAP_NODE_SIZE_MAX;
+}
+
+/* The record as the next start wants it: the address that works comes first. */
+static void save_member(struct writer *writer, const struct agent_peer *peer)
+{
+	const struct path_candidate *present = peer->has_device ? path_chosen(&peer->path) : NULL;
+	struct map_node node = peer->record;
+
+	if (present) {
+		size_t keep = node.candidate_count < NODE_CANDIDATES_MAX ? node.candidate_count
+									 : NODE_CANDIDATES_MAX - 1;
+
+		memmove(&node.candidates[1], &node.candidates[0],
+			keep * sizeof(node.candidates[0]));
+		node.candidates[0] = (struct candidate){.kind = present->kind == CANDIDATE_LOCAL
+									? CANDIDATE_LOCAL
+									: CANDIDATE_OBSERVED,
+							.address = present->address};
+		node.candidate_count = keep + 1;
+	}
+	map_node_write(writer, &node);
+}
+
+size_t agent_save(const struct agent *agent, uint8_t *out, size_t size)
+{
+	struct writer writer = writer_over(out, size);
+	struct map_header header = agent->map;
+	const struct agent_peer *peer;
+
+	if (!agent->has_map)
+		return 0;
+	header.node_count = (uint32_t)agent->member_count + !!agent->self.name[0];
+	write_bytes(&writer, saved_magic, sizeof(saved_magic));
+	map_header_write(&writer, &header);
+	if (agent->self.name[0])
+		map_node_write(&writer, &agent->self);
+	list_for_each (peer, &agent->peers, entry)
+		save_member(&writer, peer);
+	write_u32(&writer, (uint32_t)agent->pin_count);
+	list_for_each (peer, &agent->pins, entry)
+		map_node_write(&writer, &peer->record);
+	return writer.failed ? 0 : writer.position;
+}
+
+static void load_pins(struct agent *agent, struct reader *reader)
+{
+	uint32_t count = read_u32(reader);
+
+	for (uint32_t i = 0; i < count && i < AGENT_PINS_MAX; i++) {
+		struct agent_peer *peer;
+		struct map_node node;
+
+		if (!map_node_read(reader, &node))
+			return;
+		if (agent_is_self(agent, &node.key) || agent_find(agent, &node.key))
+			continue;
+		peer = peer_create(agent, &node.key);
+		if (!peer)
+			return;
+		peer->record = node;
+		agent->pin_count++;
+		list_remove(&peer->entry);
+		list_append(&agent->pins, &peer->entry);
+	}
+}
+
+/* Steps over the records, so that pins are known before members join. */
+static bool skip_records(struct reader *reader, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		read_view(reader, read_u16(reader));
+	return !reader->failed;
+}
+
+bool agent_load(struct agent *agent, usec_t now, uint8_t *data, size_t size, usec_t age)
+{
+	struct reader reader = reader_over(data, size), pins;
+	const uint8_t *magic = read_view(&reader, sizeof(saved_magic));
+	struct map_header header;
+
+	if (!magic || memcmp(magic, saved_magic, sizeof(saved_magic)) ||
+	    message_kind_read(&reader) != MESSAGE_MAP)
+		return false;
+	pins = reader;
+	if (!map_header_read(&pins, &header) || !skip_records(&pins, header.node_count) ||
+	    map_header_fault(agent, &header))
+		return false;
+	load_pins(agent, &pins);
+	map_apply(agent, now, &reader, age);
+	return agent->has_map;
+}
