@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "cmd/cmd.h"
-#include "cmd/files.h"
 #include "sys/state/daemon.h"
 #include "wg/standalone.h"
 
