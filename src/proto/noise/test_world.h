@@ -210,11 +210,11 @@ static inline void side_init(struct world *world, struct side *side, const char 
 }
 
 /* Two sides that know each other; nothing was sent yet. limits NULL = WireGuard's. */
-static inline struct world *world_new(const char *test, const struct wg_limits *limits)
+static inline struct world *world_new_seeded(uint64_t seed, const struct wg_limits *limits)
 {
 	struct world *world = new (struct world);
 
-	seeded_start(&world->seeded, test);
+	seeded_init(&world->seeded, seed);
 	world->now = SECONDS(100);
 	side_init(world, &world->a, "192.0.2.1:1000", limits);
 	side_init(world, &world->b, "192.0.2.2:2000", limits);
@@ -225,6 +225,14 @@ static inline struct world *world_new(const char *test, const struct wg_limits *
 	world_allow(&world->a.wg, &world->a.peer, "10.0.0.2/32");
 	world_allow(&world->b.wg, &world->b.peer, "10.0.0.1/32");
 	return world;
+}
+
+static inline struct world *world_new(const char *test, const struct wg_limits *limits)
+{
+	struct seeded seeded;
+
+	seeded_start(&seeded, test);
+	return world_new_seeded(seeded_u64(&seeded), limits);
 }
 
 static inline void side_done(struct side *side)

@@ -1,0 +1,595 @@
+#include "test_world.h"
+
+/* Delivers the first datagram of the queue and says what became of it. */
+static enum wg_drop deliver_one(struct world *world)
+{
+	struct datagram datagram = world_take(world);
+
+	return side_receive(datagram.to, &datagram);
+}
+
+/* The receiver checks mac1 with this key, and a changed message needs it anew. */
+static void sign_for(const struct side *receiver, struct datagram *datagram)
+{
+	struct cookie_maker maker;
+
+	cookie_maker_init(&maker, &receiver->public_key);
+	cookie_add_macs(&maker, SECONDS(1), datagram->data, datagram->size);
+}
+
+static void a_handshake_takes_one_round_trip_and_a_confirmation(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	assert_int_equal(world->queue[0].size, WG_INITIATION_SIZE);
+	assert_int_equal(deliver_one(world), WG_OK);
+	assert_int_equal(world->queue[0].size, WG_RESPONSE_SIZE);
+	assert_int_equal(deliver_one(world), WG_OK);
+	assert_int_equal(world->queue[0].size, WG_DATA_OVERHEAD);
+	assert_int_equal(deliver_one(world), WG_OK);
+	assert_int_equal(world->queued, 0);
+	assert_int_equal(world->a.completed, 1);
+	assert_int_equal(world->b.completed, 1);
+	assert_int_equal(world->a.ready, 1);
+	assert_int_equal(world->b.ready, 1);
+	assert_int_equal(world->a.peer.last_handshake, world->now);
+	assert_int_equal(world->b.peer.last_handshake, world->now);
+	assert_int_equal(world->a.wg.handshakes_completed, 1);
+	/* The handshake's index went over to the session; nothing is left behind. */
+	assert_int_equal(world->a.wg.indices.count, 1);
+	assert_int_equal(world->b.wg.indices.count, 1);
+	world_free(world);
+}
+
+static void a_preshared_key_works_when_both_have_it(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	const struct key psk = {{1, 2, 3}};
+
+	wg_peer_set_preshared(&world->a.peer, &psk);
+	wg_peer_set_preshared(&world->b.peer, &psk);
+	world_connect(world);
+	world_free(world);
+}
+
+static void a_preshared_key_that_one_side_lacks_ends_no_session(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	const struct key psk = {{1, 2, 3}};
+
+	world_connect(world);
+	wg_peer_set_preshared(&world->a.peer, &psk);
+	world->now += SECONDS(6);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	assert_int_equal(deliver_one(world), WG_OK);
+	assert_int_equal(deliver_one(world), WG_DROP_FORGED);
+	assert_int_equal(world->a.completed, 1);
+	side_send_data(&world->a);
+	world_deliver(world);
+	assert_int_equal(world->b.received, 1);
+	/* Zeros are none. */
+	wg_peer_set_preshared(&world->a.peer, NULL);
+	world->now += SECONDS(6);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_deliver(world);
+	assert_int_equal(world->a.completed, 2);
+	world_free(world);
+}
+
+static void an_initiation_by_a_key_that_is_no_peers_is_not_answered(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	wg_peer_remove(&world->b.peer);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	assert_int_equal(deliver_one(world), WG_DROP_UNKNOWN_PEER);
+	assert_int_equal(world->b.sent, 0);
+	memset(&world->b.peer, 0, sizeof(world->b.peer));
+	world_free(world);
+}
+
+static void a_message_for_another_key_falls_at_mac1(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram initiation;
+	struct key key = {{77}};
+
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	initiation = world_take(world);
+	wg_set_private_key(&world->b.wg, world->b.aead, &key);
+	assert_int_equal(side_receive(&world->b, &initiation), WG_DROP_MAC);
+	/* With a right mac1 it falls at the first AEAD. */
+	x25519_public(&world->b.wg.identity.private_key, &world->b.public_key);
+	sign_for(&world->b, &initiation);
+	assert_int_equal(side_receive(&world->b, &initiation), WG_DROP_FORGED);
+	wg_set_private_key(&world->b.wg, world->b.aead, NULL);
+	assert_int_equal(side_receive(&world->b, &initiation), WG_DROP_NO_KEY);
+	assert_int_equal(world->b.sent, 0);
+	world_free(world);
+}
+
+static void a_replayed_initiation_gets_no_answer(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram initiation, second;
+
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	initiation = world->queue[0];
+	world_deliver(world);
+	world->now += SECONDS(6);
+	initiation.source = world_address("203.0.113.9:9");
+	assert_int_equal(side_receive(&world->b, &initiation), WG_DROP_HANDSHAKE_REPLAYED);
+	assert_int_equal(world->b.responses, 1);
+	assert_true(address_is_equal(&world->b.peer.endpoint, &world->a.address));
+	/* Also one that never arrived, when a newer one did. */
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	second = world_take(world);
+	world->now += SECONDS(6);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_deliver(world);
+	assert_int_equal(side_receive(&world->b, &second), WG_DROP_HANDSHAKE_REPLAYED);
+	assert_int_equal(world->b.wg.drops[WG_DROP_HANDSHAKE_REPLAYED], 2);
+	world_free(world);
+}
+
+static void initiations_of_a_peer_come_no_faster_than_50_a_second(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world->a.peer.initiated_at = 0;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	assert_int_equal(deliver_one(world), WG_OK);
+	assert_int_equal(deliver_one(world), WG_DROP_HANDSHAKE_FLOOD);
+	world_free(world);
+}
+
+static void a_replayed_response_changes_nothing(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram response;
+	uint32_t index;
+
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	deliver_one(world);
+	response = world->queue[0];
+	world_deliver(world);
+	index = world->a.peer.current->index.value;
+	assert_int_equal(side_receive(&world->a, &response), WG_DROP_UNKNOWN_INDEX);
+	assert_int_equal(world->a.peer.current->index.value, index);
+	assert_int_equal(world->a.completed, 1);
+	world_free(world);
+}
+
+static void messages_of_a_wrong_shape_are_dropped_unread(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	uint8_t data[200] = {0};
+
+	for (unsigned type = 0; type < 256; type++) {
+		for (size_t size = 0; size < sizeof(data); size++) {
+			bool is_handshake = (type == 1 && size == 148) ||
+					    (type == 2 && size == 92) || (type == 3 && size == 64);
+
+			data[0] = (uint8_t)type;
+			if (is_handshake)
+				continue;
+			assert_int_equal(wg_receive_handshake(&world->a.wg, world->a.aead,
+							      world->now, &world->b.address, data,
+							      size),
+					 WG_DROP_SHAPE);
+		}
+	}
+	assert_int_equal(world->a.sent, 0);
+	world_free(world);
+}
+
+/* ---- both begin ---- */
+
+static void assert_connected(struct world *world)
+{
+	unsigned received = world->a.received + world->b.received;
+
+	for (int i = 0; i < 3; i++) {
+		side_send_data(&world->a);
+		side_send_data(&world->b);
+	}
+	world_deliver(world);
+	assert_int_equal(world->a.received + world->b.received, received + 6);
+}
+
+static void two_that_begin_at_once_connect_in_one_round_trip(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	assert_false(side_send_data(&world->a));
+	assert_false(side_send_data(&world->b));
+	world_deliver(world);
+	assert_int_equal(world->now, SECONDS(100));
+	assert_int_equal(world->a.received, 1);
+	assert_int_equal(world->b.received, 1);
+	assert_connected(world);
+	/* And they use one and the same session. */
+	assert_int_equal(world->a.peer.current->remote_index, world->b.peer.current->index.value);
+	world_pass(world, SECONDS(1000));
+	world_free(world);
+}
+
+static void two_that_begin_at_once_connect_also_when_a_response_is_lost(void **state)
+{
+	for (int lost = 0; lost < 2; lost++) {
+		struct world *world = world_new(__func__, NULL);
+
+		side_send_data(&world->a);
+		side_send_data(&world->b);
+		deliver_one(world);
+		deliver_one(world);
+		/* Both responses wait. */
+		assert_int_equal(world->queued, 2);
+		if (lost)
+			world->queue[0] = world->queue[1];
+		world->queued = 1;
+		world_deliver(world);
+		assert_int_equal(world->a.received, 1);
+		assert_int_equal(world->b.received, 1);
+		assert_connected(world);
+		world_free(world);
+	}
+}
+
+/* Any loss and any order: in the end they are connected, within the time of three tries. */
+static void two_that_begin_at_once_connect_over_any_network(void **state)
+{
+	struct seeded seeded;
+
+	seeded_start(&seeded, __func__);
+	for (int run = 0; run < 200; run++) {
+		struct world *world = world_new_seeded(seeded_u64(&seeded), NULL);
+		usec_t end;
+
+		side_send_data(&world->a);
+		side_send_data(&world->b);
+		end = world->now + SECONDS(12);
+		while (world->now < end) {
+			size_t place;
+
+			world->now += 50 * USEC_PER_MSEC;
+			world_tick(world);
+			if (!world->queued)
+				continue;
+			place = seeded_below(&world->seeded, (uint32_t)world->queued);
+			if (world->now < SECONDS(104) && seeded_below(&world->seeded, 3) == 0) {
+				world_take(world);
+				continue;
+			}
+			if (place) {
+				struct datagram first = world->queue[0];
+
+				world->queue[0] = world->queue[place];
+				world->queue[place] = first;
+			}
+			deliver_one(world);
+		}
+		world_deliver(world);
+		assert_connected(world);
+		world_free(world);
+	}
+}
+
+/* ---- cookies ---- */
+
+static void under_load_only_who_shows_a_cookie_is_answered(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world->b.wg.force_load = true;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	assert_int_equal(deliver_one(world), WG_DROP_COOKIE_DEMANDED);
+	assert_int_equal(world->queue[0].size, WG_COOKIE_SIZE);
+	assert_int_equal(deliver_one(world), WG_OK);
+	assert_int_equal(world->b.responses, 0);
+	/* The retry shows it. */
+	world_pass(world, SECONDS(6));
+	assert_int_equal(world->a.initiations, 2);
+	assert_int_equal(world->b.wg.cookies_sent, 1);
+	assert_int_equal(world->a.completed, 1);
+	world_free(world);
+}
+
+static void a_responder_under_load_demands_cookies_for_responses_too(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world->a.wg.force_load = true;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	assert_int_equal(deliver_one(world), WG_OK);
+	assert_int_equal(deliver_one(world), WG_DROP_COOKIE_DEMANDED);
+	assert_int_equal(deliver_one(world), WG_OK);
+	world_pass(world, SECONDS(6));
+	assert_int_equal(world->a.completed, 1);
+	world_free(world);
+}
+
+static void a_cookie_of_one_address_serves_no_other(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram initiation;
+
+	world->b.wg.force_load = true;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_deliver(world);
+	world->now += SECONDS(6);
+	world_tick(world);
+	initiation = world_take(world);
+	initiation.source.port++;
+	assert_int_equal(side_receive(&world->b, &initiation), WG_DROP_COOKIE_DEMANDED);
+	initiation.source.port--;
+	assert_int_equal(side_receive(&world->b, &initiation), WG_OK);
+	world_free(world);
+}
+
+/* mac2 is right and the source is known: replays of it are still too many. */
+static void under_load_a_proven_source_is_limited(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram initiation;
+
+	world->b.wg.force_load = true;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_deliver(world);
+	world->now += SECONDS(6);
+	world_tick(world);
+	initiation = world_take(world);
+	assert_int_equal(side_receive(&world->b, &initiation), WG_OK);
+	for (int i = 1; i < RATELIMIT_BURST; i++)
+		assert_int_equal(side_receive(&world->b, &initiation), WG_DROP_HANDSHAKE_REPLAYED);
+	assert_int_equal(side_receive(&world->b, &initiation), WG_DROP_LIMITED);
+	assert_int_equal(world->b.wg.drops[WG_DROP_LIMITED], 1);
+	world_free(world);
+}
+
+static void a_flood_with_a_right_mac1_raises_the_load_and_it_ends(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram flood;
+
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	flood = world_take(world);
+	memset(flood.data + WG_INITIATION_EPHEMERAL, 9, 8);
+	sign_for(&world->b, &flood);
+	for (unsigned i = 0; i < WG_LOAD_THRESHOLD; i++)
+		assert_int_equal(side_receive(&world->b, &flood), WG_DROP_FORGED);
+	assert_int_equal(side_receive(&world->b, &flood), WG_DROP_COOKIE_DEMANDED);
+	world->now += USEC_PER_SEC - 1;
+	assert_int_equal(side_receive(&world->b, &flood), WG_DROP_COOKIE_DEMANDED);
+	world->now += 2 * USEC_PER_SEC;
+	/* One message a second is no load, however long ago the flood was. */
+	for (unsigned i = 0; i < 3; i++, world->now += USEC_PER_SEC)
+		assert_int_equal(side_receive(&world->b, &flood), WG_DROP_FORGED);
+	world_free(world);
+}
+
+static void a_flood_without_mac1_raises_no_load(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram flood = {.size = WG_INITIATION_SIZE, .data = {WG_INITIATION}};
+
+	for (unsigned i = 0; i < 4 * WG_LOAD_THRESHOLD; i++)
+		assert_int_equal(side_receive(&world->b, &flood), WG_DROP_MAC);
+	world_connect(world);
+	assert_int_equal(world->b.sent, 1);
+	world_free(world);
+}
+
+static void a_cookie_for_nobody_or_forged_is_dropped(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram cookie;
+
+	world->b.wg.force_load = true;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	deliver_one(world);
+	cookie = world_take(world);
+	cookie.data[WG_COOKIE_RECEIVER] ^= 1;
+	assert_int_equal(side_receive(&world->a, &cookie), WG_DROP_UNKNOWN_INDEX);
+	cookie.data[WG_COOKIE_RECEIVER] ^= 1;
+	cookie.data[WG_COOKIE_SEALED] ^= 1;
+	assert_int_equal(side_receive(&world->a, &cookie), WG_DROP_FORGED);
+	cookie.data[WG_COOKIE_SEALED] ^= 1;
+	assert_int_equal(side_receive(&world->a, &cookie), WG_OK);
+	assert_int_equal(side_receive(&world->a, &cookie), WG_DROP_FORGED);
+	world_free(world);
+}
+
+/* For every message that may draw an answer from somebody who proved nothing. */
+static void no_answer_is_larger_than_its_request(void **state)
+{
+	assert_true(WG_COOKIE_SIZE <= WG_RESPONSE_SIZE);
+	assert_true(WG_RESPONSE_SIZE <= WG_INITIATION_SIZE);
+	assert_true(WG_DATA_OVERHEAD <= WG_RESPONSE_SIZE);
+}
+
+/* ---- roaming ---- */
+
+static void a_peer_that_may_roam_is_followed_by_any_authentic_message(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram packet;
+
+	world->a.address = world_address("198.51.100.1:5");
+	world_connect(world);
+	assert_int_equal(world->b.moved, 1);
+	assert_true(address_is_equal(&world->b.peer.endpoint, &world->a.address));
+	side_send_data(&world->a);
+	packet = world_take(world);
+	packet.source = world_address("198.51.100.2:6");
+	assert_int_equal(side_receive(&world->b, &packet), WG_OK);
+	assert_int_equal(world->b.moved, 2);
+	assert_true(address_is_equal(&world->b.peer.endpoint, &packet.source));
+	/* A copy from elsewhere comes too late. */
+	packet.source = world_address("203.0.113.1:7");
+	assert_int_equal(side_receive(&world->b, &packet), WG_DROP_REPLAYED);
+	assert_int_equal(world->b.moved, 2);
+	world_free(world);
+}
+
+static void a_peer_that_may_not_roam_is_told_of_once_per_address(void **state)
+{
+	const char *const sources[] = {"198.51.100.1:5", "198.51.100.1:5", "198.51.100.2:5",
+				       "192.0.2.1:1000", "198.51.100.2:5"};
+	const unsigned told[] = {1, 1, 2, 2, 3};
+	struct world *world = world_new(__func__, NULL);
+	struct address before;
+
+	world_connect(world);
+	world->b.peer.may_roam = false;
+	before = world->b.peer.endpoint;
+	for (size_t i = 0; i < array_size(sources); i++) {
+		struct datagram packet;
+
+		side_send_data(&world->a);
+		packet = world_take(world);
+		packet.source = world_address(sources[i]);
+		assert_int_equal(side_receive(&world->b, &packet), WG_OK);
+		assert_int_equal(world->b.moved, told[i]);
+		assert_true(address_is_equal(&world->b.peer.endpoint, &before));
+	}
+	assert_true(address_is_equal(&world->b.moved_to,
+				     &(struct address[]){world_address("198.51.100.2:5")}[0]));
+	world_free(world);
+}
+
+static struct address answered_to;
+
+static void note_send(void *owner, struct wg_peer *peer, const struct address *to, const void *data,
+		      size_t size)
+{
+	answered_to = *to;
+	side_send(owner, peer, to, data, size);
+}
+
+static void a_response_goes_where_the_initiation_came_from(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world->b.peer.may_roam = false;
+	wg_peer_set_endpoint(&world->b.peer, &(struct address){0});
+	world->b.wg.ops.send = note_send;
+	world->a.address = world_address("198.51.100.1:5");
+	world_connect(world);
+	assert_true(address_is_equal(&answered_to, &world->a.address));
+	assert_int_equal(world->b.peer.endpoint.family, FAMILY_NONE);
+	assert_int_equal(world->b.moved, 1);
+	world_free(world);
+}
+
+/* ---- who may begin, and when ---- */
+
+static void a_peer_that_may_not_initiate_waits_to_be_told(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world->a.peer.may_initiate = false;
+	wg_peer_set_keepalive(&world->a.peer, world->a.aead, world->now, 25);
+	assert_false(side_send_data(&world->a));
+	world_pass(world, SECONDS(100));
+	assert_int_equal(world->a.sent, 0);
+	/* It answers. */
+	wg_handshake_start(&world->b.peer, world->b.aead, world->now);
+	world_deliver(world);
+	assert_int_equal(world->b.received, 1);
+	world_pass(world, SECONDS(200));
+	/* Told, it begins, and repeats that. */
+	world->b.is_cut = true;
+	world->a.initiations = 0;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_pass(world, SECONDS(12));
+	assert_int_equal(world->a.initiations, 3);
+	world_free(world);
+}
+
+static void no_second_initiation_within_five_seconds(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	for (int i = 0; i < 10; i++) {
+		wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+		world->now += SECONDS(1) / 2;
+	}
+	assert_int_equal(world->a.initiations, 1);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	assert_int_equal(world->a.initiations, 2);
+	world_free(world);
+}
+
+/* The confirmation of the session that we answered is lost, and the initiator is gone: what waits
+ * here still goes out. */
+static void a_responder_whose_session_is_never_confirmed_begins_itself(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	deliver_one(world);
+	world->queued = 0;
+	wg_peer_end_sessions(&world->a.peer);
+	assert_false(side_send_data(&world->b));
+	assert_int_equal(world->b.initiations, 0);
+	world_pass(world, SECONDS(6));
+	assert_int_equal(world->b.initiations, 1);
+	assert_int_equal(world->a.received, 1);
+	world_free(world);
+}
+
+static void a_restarted_peer_is_heard_again_at_once(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	world->now += SECONDS(1);
+	/* All that b had in memory is gone. */
+	wg_peer_end_sessions(&world->b.peer);
+	assert_false(side_send_data(&world->b));
+	world_deliver(world);
+	assert_int_equal(world->a.received, 1);
+	side_send_data(&world->a);
+	world_deliver(world);
+	assert_int_equal(world->b.received, 1);
+	world_free(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_handshake_takes_one_round_trip_and_a_confirmation),
+		cmocka_unit_test(a_preshared_key_works_when_both_have_it),
+		cmocka_unit_test(a_preshared_key_that_one_side_lacks_ends_no_session),
+		cmocka_unit_test(an_initiation_by_a_key_that_is_no_peers_is_not_answered),
+		cmocka_unit_test(a_message_for_another_key_falls_at_mac1),
+		cmocka_unit_test(a_replayed_initiation_gets_no_answer),
+		cmocka_unit_test(initiations_of_a_peer_come_no_faster_than_50_a_second),
+		cmocka_unit_test(a_replayed_response_changes_nothing),
+		cmocka_unit_test(messages_of_a_wrong_shape_are_dropped_unread),
+		cmocka_unit_test(two_that_begin_at_once_connect_in_one_round_trip),
+		cmocka_unit_test(two_that_begin_at_once_connect_also_when_a_response_is_lost),
+		cmocka_unit_test(two_that_begin_at_once_connect_over_any_network),
+		cmocka_unit_test(under_load_only_who_shows_a_cookie_is_answered),
+		cmocka_unit_test(a_responder_under_load_demands_cookies_for_responses_too),
+		cmocka_unit_test(a_cookie_of_one_address_serves_no_other),
+		cmocka_unit_test(under_load_a_proven_source_is_limited),
+		cmocka_unit_test(a_flood_with_a_right_mac1_raises_the_load_and_it_ends),
+		cmocka_unit_test(a_flood_without_mac1_raises_no_load),
+		cmocka_unit_test(a_cookie_for_nobody_or_forged_is_dropped),
+		cmocka_unit_test(no_answer_is_larger_than_its_request),
+		cmocka_unit_test(a_peer_that_may_roam_is_followed_by_any_authentic_message),
+		cmocka_unit_test(a_peer_that_may_not_roam_is_told_of_once_per_address),
+		cmocka_unit_test(a_response_goes_where_the_initiation_came_from),
+		cmocka_unit_test(a_peer_that_may_not_initiate_waits_to_be_told),
+		cmocka_unit_test(no_second_initiation_within_five_seconds),
+		cmocka_unit_test(a_responder_whose_session_is_never_confirmed_begins_itself),
+		cmocka_unit_test(a_restarted_peer_is_heard_again_at_once),
+	};
+
+	crypto_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
