@@ -16,7 +16,7 @@
 #include "proto/noise/wg.h"
 
 #define BUILTIN_MTU_DEFAULT    1420
-#define BUILTIN_MTU_MAX        65456 /* the largest that fits a UDP datagram with WireGuard's overhead */
+#define BUILTIN_MTU_MAX        65456 /* fits a UDP datagram with WireGuard's overhead */
 #define BUILTIN_PEERS_MAX      16384
 /* Packets kept per peer while its handshake runs; the oldest is dropped for the newest. */
 #define BUILTIN_STAGED_MAX     128
