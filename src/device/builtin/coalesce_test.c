@@ -162,6 +162,14 @@ static void random_step(struct test_flow *flow, struct random_numbers *numbers, 
 		flow->id += 5;
 	if (dice >= 22 && dice < 24)
 		flow->options ^= 1;
+	if (dice >= 26 && dice < 28)
+		flow->option++;
+	if (dice >= 28 && dice < 30)
+		flow->window++;
+	if (dice >= 30 && dice < 32)
+		flow->urgent++;
+	if (dice >= 32 && dice < 34)
+		flow->tos++;
 	send_packet(flow, numbers, flags, payload);
 	if (dice >= 24 && dice < 26)
 		disturb(&sent[sent_count - 1], numbers, flow_header_size(flow));

@@ -84,7 +84,8 @@ static inline bool has_right_checksums(const uint8_t *packet, size_t size)
 struct test_flow {
 	bool is_ipv6, is_tcp;
 	uint8_t tos, ttl, options; /* options: words behind the TCP header */
-	uint16_t ports[2], fragment, id;
+	uint8_t option;            /* what the options are filled with */
+	uint16_t ports[2], fragment, id, window, urgent;
 	uint32_t sequence, acknowledge;
 	uint8_t addresses[32];
 };
@@ -158,8 +159,9 @@ static inline size_t flow_packet(struct test_flow *flow, struct random_numbers *
 		put32(transport + 8, flow->acknowledge);
 		transport[12] = (uint8_t)((5 + flow->options) << 4);
 		transport[13] = flags;
-		put16(transport + 14, 512);
-		memset(transport + 20, 1, 4 * (size_t)flow->options);
+		put16(transport + 14, flow->window);
+		put16(transport + 18, flow->urgent);
+		memset(transport + 20, flow->option, 4 * (size_t)flow->options);
 		put16(transport + 16, ~slow_transport_sum(out, size));
 	} else {
 		uint32_t checksum;
