@@ -52,6 +52,7 @@ int members_add(struct hub *hub, const struct store_node *stored)
 	/* Where it was last: the hub can greet it at once, and others may know after our restart. */
 	if (stored->endpoint.family != FAMILY_NONE) {
 		builtin_peer_set_endpoint(member->device, &stored->endpoint);
+		builtin_peer_start_handshake(member->device);
 		rendezvous_observe(hub->rendezvous, loop_now(hub->loop), node, &stored->endpoint);
 	}
 	hub_rearm(hub);

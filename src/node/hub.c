@@ -53,24 +53,21 @@ static void on_resolved(void *owner, const struct address *addresses, size_t cou
 	}
 	if (error)
 		log_warn("hub-name interface=%s host=%s error=\"%s\"", node->interface_name,
-			 endpoint->host, strerror(-error));
+			 endpoint->host, resolve_error_text(error));
 	node->hub.resolving_index++;
 	resolve_next(node);
 }
 
 static void resolve_next(struct node *node)
 {
-	const struct conf_endpoint *endpoint;
-	int error;
+	while (!node->hub.resolving && node->hub.resolving_index < node->config->endpoint_count) {
+		const char *host = node->config->endpoints[node->hub.resolving_index].host;
 
-	if (node->hub.resolving || node->hub.resolving_index >= node->config->endpoint_count)
-		return;
-	endpoint = &node->config->endpoints[node->hub.resolving_index];
-	error = resolve_start(node->resolve, endpoint->host, on_resolved, node, &node->hub.resolving);
-	if (error) {
+		if (!resolve_start(node->resolve, host, on_resolved, node, &node->hub.resolving))
+			return;
 		node->hub.resolving = NULL;
-		log_warn("hub-name interface=%s host=%s error=\"%s\"", node->interface_name,
-			 endpoint->host, strerror(-error));
+		log_warn("hub-name interface=%s host=%s error=\"not a name\"", node->interface_name,
+			 host);
 		node->hub.resolving_index++;
 	}
 }
@@ -110,9 +107,13 @@ void node_hub_nudge(struct node *node)
 
 void node_hub_handshake(struct node *node)
 {
+	static const uint8_t alive[] = {MESSAGE_ALIVE};
+
 	log_debug("hub-handshake interface=%s", node->interface_name);
 	if (node->link.state == LINK_DOWN)
 		loop_timer_set(node->loop, &node->link.retry_timer, loop_now(node->loop));
+	/* If the hub restarted, its answer to this is a reset, and we connect again. */
+	node_link_send(node, alive, sizeof(alive));
 }
 
 const char *node_waits_for(const struct node *node)
