@@ -195,6 +195,7 @@ static bool receive_small(struct agent *agent, usec_t now, enum message_kind kin
 	case MESSAGE_REPORT:
 	case MESSAGE_CONNECT:
 	case MESSAGE_PONG:
+	case MESSAGE_ALIVE:
 		return false;
 	}
 	/* A newer hub may say more than we know. */
