@@ -113,7 +113,8 @@ void *builtin_peer_owner(const struct builtin_peer *peer);
 /* Takes effect with the next handshake; NULL or zeros = none. */
 void builtin_peer_set_preshared_key(struct builtin_peer *peer, const struct key *preshared_key);
 void builtin_peer_get_preshared_key(const struct builtin_peer *peer, struct key *ret_preshared_key);
-/* FAMILY_NONE = unknown: nothing can be sent until the peer is heard or one is set. */
+/* FAMILY_NONE = unknown: nothing can be sent until the peer is heard or one is set. What waited for
+ * it goes out when there is a session. */
 void builtin_peer_set_endpoint(struct builtin_peer *peer, const struct address *endpoint);
 /* Seconds, 0 = off. Sends one at once when it is switched on, as WireGuard does. */
 void builtin_peer_set_keepalive(struct builtin_peer *peer, uint16_t seconds);

@@ -92,8 +92,10 @@ void builtin_peer_get_preshared_key(const struct builtin_peer *peer, struct key 
 void builtin_peer_set_endpoint(struct builtin_peer *peer, const struct address *endpoint)
 {
 	wg_peer_set_endpoint(&peer->wg, endpoint);
-	if (peer->stage.count && wg_peer_has_session(&peer->wg, now_of(peer)))
-		transmit_staged(peer);
+	if (!peer->stage.count || !wg_peer_has_session(&peer->wg, now_of(peer)))
+		return;
+	transmit_staged(peer);
+	builtin_rearm(peer->builtin);
 }
 
 void builtin_peer_set_keepalive(struct builtin_peer *peer, uint16_t seconds)

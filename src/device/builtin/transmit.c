@@ -43,7 +43,7 @@ static void forget_old(struct builtin_peer *peer, usec_t now)
 		transmit_forget(peer, BUILTIN_DROP_STAGED_EXPIRED);
 }
 
-/* No session: the packets wait, if something can come of it. */
+/* No session or no endpoint: the packets wait, if something can come of it. */
 static void run_stage(struct builtin_peer *peer, const struct run *run, usec_t now)
 {
 	struct builtin *builtin = peer->builtin;
@@ -84,10 +84,10 @@ static void run_flush(struct worker *worker)
 
 	if (!run->count)
 		return;
-	if (!wg_send_begin(run->peer, worker->aead, now, (unsigned)run->count, &reserved)) {
-		run_stage(peer_of(run->peer), run, now);
-	} else if (run->peer->endpoint.family == FAMILY_NONE) {
-		/* A session that the other side began; the path manager is about to say where. */
+	/* There may be a session without an endpoint: the other side began it, and the owner is
+	 * about to say where. */
+	if (!wg_send_begin(run->peer, worker->aead, now, (unsigned)run->count, &reserved) ||
+	    run->peer->endpoint.family == FAMILY_NONE) {
 		run_stage(peer_of(run->peer), run, now);
 	} else {
 		run_seal(worker, &reserved);

@@ -102,6 +102,22 @@ static void a_wanted_peer_without_endpoint_gets_its_packets_when_it_is_found(voi
 	wait_for(has_text(&b, "again"));
 }
 
+static void what_waits_for_an_endpoint_alone_leaves_when_it_is_set(void **state)
+{
+	need_namespace();
+	const struct address none = {0};
+
+	connect_ends(&plain_options);
+	exchange();
+	builtin_peer_set_endpoint(a.peer, &none);
+	send_text(&a, &b, "waits");
+	wait_for(a.wanted == 1 || a.wanted == 2);
+	assert_true(statistics_of(&a).has_session);
+	tell_endpoint(&a, &b);
+	wait_for(has_text(&b, "waits"));
+	assert_int_equal(a.handshakes, 1);
+}
+
 static void nobody_looks_for_a_peer_without_endpoint(void **state)
 {
 	need_namespace();
@@ -138,6 +154,7 @@ int main(void)
 		device_unit_test(what_waits_is_dropped_when_nobody_answers),
 		device_unit_test(a_super_packet_leaves_in_one_call_and_arrives_in_one),
 		device_unit_test(a_wanted_peer_without_endpoint_gets_its_packets_when_it_is_found),
+		device_unit_test(what_waits_for_an_endpoint_alone_leaves_when_it_is_set),
 		device_unit_test(nobody_looks_for_a_peer_without_endpoint),
 		device_unit_test(nothing_is_sent_without_a_private_key),
 	};

@@ -98,29 +98,34 @@ static unsigned int tun_flags(bool has_vnet_header, bool is_multi_queue)
 	       (is_multi_queue ? IFF_MULTI_QUEUE : 0);
 }
 
-static int tun_new(struct tun **ret_tun)
+/* NULL with *ret_error set. */
+static struct tun *tun_new(int *ret_error)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	struct tun *tun;
 
-	if (fd < 0)
-		return -errno;
-	*ret_tun = new (struct tun);
-	(*ret_tun)->fd = fd;
-	return 0;
+	if (fd < 0) {
+		*ret_error = -errno;
+		return NULL;
+	}
+	tun = new (struct tun);
+	tun->fd = fd;
+	return tun;
 }
 
 int tun_open(const struct tun_options *options, struct tun **ret_tun)
 {
 	/* EXCL: the kernel refuses any name that is in use, a persistent TUN's included. */
 	unsigned int flags = tun_flags(!options->without_vnet_header, options->is_multi_queue);
-	struct tun *tun = NULL;
+	struct tun *tun;
 	int result;
 
 	if (strlen(options->name) >= IFNAMSIZ)
 		return -ENAMETOOLONG;
-	result = tun_new(&tun);
-	if (!result)
-		result = tun_attach(tun, options->name, flags | IFF_TUN_EXCL);
+	tun = tun_new(&result);
+	if (!tun)
+		return result;
+	result = tun_attach(tun, options->name, flags | IFF_TUN_EXCL);
 	if (!result && !options->without_vnet_header)
 		result = tun_set_offloads(tun, options->without_udp_gso);
 	if (!result && options->mtu)
@@ -135,11 +140,12 @@ int tun_open(const struct tun_options *options, struct tun **ret_tun)
 
 int tun_add_queue(const struct tun *tun, struct tun **ret_queue)
 {
-	struct tun *queue = NULL;
-	int result = tun_new(&queue);
+	int result;
+	struct tun *queue = tun_new(&result);
 
-	if (!result)
-		result = tun_attach(queue, tun->name, tun_flags(tun->has_vnet_header, true));
+	if (!queue)
+		return result;
+	result = tun_attach(queue, tun->name, tun_flags(tun->has_vnet_header, true));
 	if (!result && tun->has_vnet_header)
 		result = tun_set_offloads(queue, !tun->has_udp_gso);
 	if (result) {
