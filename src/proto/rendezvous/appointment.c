@@ -151,6 +151,9 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 		refuse(rendezvous, from, key, REFUSAL_TOO_SOON, wait);
 		return;
 	}
+	/* Who is invited must know whom: a newcomer asks before the push that tells of it. */
+	if (from->is_dirty || to->is_dirty)
+		rendezvous_push(rendezvous, now);
 	pair_met(pair, now);
 	rendezvous->counters.appointments++;
 	arrange(rendezvous, from, to);

@@ -317,7 +317,7 @@ static size_t write_changes(struct rendezvous *rendezvous, uint8_t *room, size_t
 	return writer.failed ? 0 : writer.position;
 }
 
-static void push(struct rendezvous *rendezvous, usec_t now)
+void rendezvous_push(struct rendezvous *rendezvous, usec_t now)
 {
 	size_t size = MAP_HEADER_SIZE_MAX + rendezvous->node_count * (size_t)MAP_NODE_SIZE_MAX +
 		      sizeof(rendezvous->removals);
@@ -381,7 +381,7 @@ void rendezvous_tick(struct rendezvous *rendezvous, usec_t now)
 	list_for_each_safe(node, after, &rendezvous->nodes, entry)
 		tick_node(rendezvous, now, node);
 	if (now >= rendezvous->push_due)
-		push(rendezvous, now);
+		rendezvous_push(rendezvous, now);
 	rendezvous_expect(rendezvous, rendezvous->push_due);
 }
 
