@@ -110,7 +110,8 @@ enum store_result store_token_create(struct store *store, const struct store_tok
 		return store_fail(store, STORE_INVALID, "a token that has expired is of no use");
 	if (!is_printable(token->label))
 		return store_fail(store, STORE_INVALID,
-				  "a label is printable ASCII without '\"' and '\\'");
+				  "a label is printable ASCII, without quotation marks and "
+				  "backslashes");
 	result = transaction_begin(store);
 	if (result != STORE_OK)
 		return result;
