@@ -1,12 +1,17 @@
 #include "cmd/cmd.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "crypto/secret.h"
+#include "sys/state/files.h"
 
 #define COMMANDS_MAX   32
 #define WORD_SHOWN_MAX 24 /* a longer "command" may be a join string: never shown */
@@ -124,4 +129,56 @@ int cmd_finish_output(void)
 	if (fflush(stdout) || ferror(stdout))
 		return cmd_fail("cannot write the output: %m");
 	return CMD_OK;
+}
+
+int cmd_fail_file(const char *action, const char *path, int error)
+{
+	auto_free char *text = state_describe(action, path, error);
+	bool needs_root = error == -EACCES || error == -EPERM;
+
+	return cmd_fail("%s%s", text, needs_root ? "; run as root" : "");
+}
+
+/* Room is taken once, so that no copy of a secret stays behind. */
+int cmd_read_stdin(struct buffer *out, size_t limit)
+{
+	char *room = buffer_reserve(out, limit + 1);
+	size_t size = 0;
+
+	while (size <= limit) {
+		ssize_t part = read(STDIN_FILENO, room + size, limit + 1 - size);
+
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part < 0)
+			return -errno;
+		if (!part)
+			break;
+		size += (size_t)part;
+	}
+	if (size > limit)
+		return -EFBIG;
+	out->size += size;
+	out->data[out->size] = '\0';
+	return 0;
+}
+
+void cmd_forget_buffer(struct buffer *buffer)
+{
+	if (buffer->data)
+		secret_wipe(buffer->data, buffer->capacity);
+	buffer_done(buffer);
+}
+
+bool cmd_is_interface_name(const char *name)
+{
+	size_t size = strlen(name);
+
+	if (!size || size >= IFNAMSIZ || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (; *name; name++) {
+		if (!isgraph((unsigned char)*name) || strchr("/:", *name))
+			return false;
+	}
+	return true;
 }

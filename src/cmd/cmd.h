@@ -1,4 +1,4 @@
-/* What subcommands share: their shape, messages, secrets; options.h and files.h come along. A
+/* What subcommands share: their shape, messages, secrets; options.h comes along. A
  * subcommand is a file with one cmd_x() and a line in main.c's table. Exit status: 0 success, 1
  * failure, 2 usage error. Errors are one line on stderr that names the thing and the remedy. */
 #pragma once
@@ -7,7 +7,6 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
-#include "cmd/files.h"
 #include "cmd/options.h"
 
 #define CMD_OK                0
@@ -41,6 +40,16 @@ int cmd_usage_error(const char *program, const char *format, ...)
 char *cmd_take_secret(char *argument);
 void cmd_forget_secret(char *secret);
 
+/* Wipes and releases a buffer that held secrets. */
+void cmd_forget_buffer(struct buffer *buffer);
+/* Whole stdin (until its end) into out; -EFBIG above the limit. */
+int cmd_read_stdin(struct buffer *out, size_t limit);
+/* Says what is wrong with a file and what to do about it; action and error as in state_describe()
+ * of sys/state/files.h, where reading and writing of files is. Returns CMD_FAILED. */
+int cmd_fail_file(const char *action, const char *path, int error);
+/* True for what the kernel takes as an interface name: 1-15 characters, no '/', blank or control.
+ */
+bool cmd_is_interface_name(const char *name);
 /* Flushes stdout: what could not be written (full disk, closed pipe) is a failure. CMD_OK or
  * CMD_FAILED. */
 int cmd_finish_output(void);
@@ -48,8 +57,10 @@ int cmd_finish_output(void);
 /* The subcommands. A new one: its prototype here, its line in main.c's table, its file in
  * meson.build. */
 int cmd_down(int argc, char **argv);
+int cmd_hub(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_trust(int argc, char **argv);
+int cmd_up(int argc, char **argv);
 int cmd_wg(int argc, char **argv);

@@ -104,6 +104,18 @@ static void a_taken_secret_is_gone_from_its_place(void **state)
 	cmd_forget_secret(NULL);
 }
 
+static void an_interface_name_is_what_the_kernel_takes(void **state)
+{
+	static const char *const bad[] = {"",    ".",   "..",  "a/b",
+					  "a b", "a:b", "a\n", "0123456789abcdef"};
+	static const char *const good[] = {"wl0", "0123456789abcde", "a.b-c_d"};
+
+	for (size_t i = 0; i < array_size(bad); i++)
+		assert_false(cmd_is_interface_name(bad[i]));
+	for (size_t i = 0; i < array_size(good); i++)
+		assert_true(cmd_is_interface_name(good[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +124,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_command_names_the_nearest),
 		cmocka_unit_test(a_join_string_in_the_wrong_place_is_not_repeated),
 		cmocka_unit_test(a_taken_secret_is_gone_from_its_place),
+		cmocka_unit_test(an_interface_name_is_what_the_kernel_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,9 +18,15 @@ static int run_version(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+	{"hub", cmd_hub, "run and administer a hub"},
+	{"up", cmd_up, "join a network, or start this node again"},
+	{"down", cmd_down, "end a node"},
+	{"status", cmd_status, "show peers and their paths"},
+	{"ping", cmd_ping, "probe a peer and say the path of each answer"},
+	{"trust", cmd_trust, "accept a peer whose key changed"},
+	{"wg", cmd_wg, "a userspace WireGuard device alone, for wg(8) and wg-quick(8)"},
 	{"key", cmd_key, "make WireGuard keys"},
 	{"version", run_version, "print the version"},
-	{"wg", cmd_wg, "a userspace WireGuard device alone, for wg(8) and wg-quick(8)"},
 };
 
 /* wg-quick(8) takes one word only for a userspace implementation, so this name is a command. */

@@ -19,11 +19,13 @@
 #include "sys/state/files.h"
 
 static const char help[] =
-	"Usage: wayleave up [- | JOIN-STRING] [--config FILE] [-i INTERFACE] [--name NAME] [--foreground]\n"
+	"Usage: wayleave up [- | JOIN-STRING] [--config FILE] [-i INTERFACE] [--name NAME] "
+	"[--foreground]\n"
 	"\n"
 	"Joins a network if a join string is given, then connects. `-` reads the join string from\n"
 	"stdin, which keeps it out of ps and shell history. Without one, the config of an earlier\n"
-	"join (or of `wayleave hub node add`) is used. Goes to the background when the interface is\n"
+	"join (or of `wayleave hub node add`) is used. Goes to the background when the interface "
+	"is\n"
 	"up and the hub has answered, or says what it is still waiting for.\n"
 	"\n"
 	"  -i, --interface NAME  the interface to create (default wl0)\n"
@@ -65,14 +67,15 @@ static int read_config(struct up *up)
 {
 	struct buffer text = {0};
 	struct conf_error error;
-	int result = cmd_read_secret_file(up->config_path, &text);
+	int result = state_read_secret_file(up->config_path, CONF_TEXT_MAX, &text);
 
 	if (result == -ENOENT)
-		return cmd_fail("%s does not exist; join first: `wayleave up -` and paste a join string "
-				"(`wayleave hub token create` on the hub prints one)",
-				up->config_path);
+		return cmd_fail(
+			"%s does not exist; join first: `wayleave up -` and paste a join string "
+			"(`wayleave hub token create` on the hub prints one)",
+			up->config_path);
 	if (result)
-		return cmd_fail_file(up->config_path, result);
+		return cmd_fail_file("read", up->config_path, result);
 	result = node_config_parse(text.data, text.size, up->config_path, &up->config, &error);
 	cmd_forget_buffer(&text);
 	return result ? cmd_fail("%s", error.text) : CMD_OK;
@@ -84,14 +87,15 @@ static int write_config(const struct up *up)
 	int error;
 
 	node_config_print(&up->config, &text);
-	error = cmd_make_folder(cmd_config_dir(), 0755);
+	error = state_make_folder(state_config_dir(), 0755);
 	if (!error)
-		error = cmd_write_secret_file(up->config_path, text.data, text.size, true);
+		error = state_create_file(up->config_path, text.data, text.size, 0600);
 	cmd_forget_buffer(&text);
-	return error ? cmd_fail_file(up->config_path, error) : CMD_OK;
+	return error ? cmd_fail_file("write", up->config_path, error) : CMD_OK;
 }
 
-/* True when the config at hand is of the network that the join string names: then joining is done already. */
+/* True when the config at hand is of the network that the join string names: then joining is done
+ * already. */
 static bool has_joined(struct up *up, const struct join *join)
 {
 	return access(up->config_path, F_OK) == 0 && read_config(up) == CMD_OK &&
@@ -109,10 +113,10 @@ static int enrol(struct up *up, const struct join *join)
 
 	for (int i = 0; i < 4; i++)
 		snprintf(id + 2 * i, 3, "%02x", join->network_id[i]);
-	result = cmd_make_folder(cmd_state_dir(), 0700);
+	result = state_make_folder(state_state_dir(), 0700);
 	if (result)
-		return cmd_fail_file(cmd_state_dir(), result);
-	key_path = state_path(cmd_state_dir(), "join-", id);
+		return cmd_fail_file("create", state_state_dir(), result);
+	key_path = state_path(state_state_dir(), "join-", id);
 	if (!up->name) {
 		default_name(name);
 		options.name = name;
@@ -140,9 +144,10 @@ static int join_network(struct up *up, const char *text)
 	}
 	node_config_done(&up->config);
 	if (access(up->config_path, F_OK) == 0)
-		status = cmd_fail("%s is of another network or cannot be read; move it away first, or "
-				  "choose another with --config",
-				  up->config_path);
+		status = cmd_fail(
+			"%s is of another network or cannot be read; move it away first, or "
+			"choose another with --config",
+			up->config_path);
 	else
 		status = enrol(up, &join);
 	secret_wipe(&join, sizeof(join));
@@ -204,16 +209,17 @@ static int join_from(struct up *up, char *argument)
 static int start(struct up *up)
 {
 	struct node_run_options options = {.interface = up->interface, .config = &up->config};
-	auto_free char *log_path = up->log_path ? memory_copy_text(up->log_path)
-						: state_path(cmd_state_dir(), up->interface, ".log");
+	auto_free char *log_path = up->log_path
+					   ? memory_copy_text(up->log_path)
+					   : state_path(state_state_dir(), up->interface, ".log");
 	struct state_report report;
 	int error;
 
 	if (up->is_foreground)
 		return node_run(&options) ? CMD_FAILED : CMD_OK;
-	error = cmd_make_folder(cmd_state_dir(), 0700);
+	error = state_make_folder(state_state_dir(), 0700);
 	if (error)
-		return cmd_fail_file(cmd_state_dir(), error);
+		return cmd_fail_file("create", state_state_dir(), error);
 	error = state_daemon_begin(log_path, &options.daemon, &report);
 	if (error)
 		return cmd_fail("cannot go to the background: %s", strerror(-error));
@@ -229,20 +235,23 @@ int cmd_up(int argc, char **argv)
 {
 	struct up up = {.interface = CMD_DEFAULT_INTERFACE};
 	const struct cmd_option options[] = {
-		{"interface", 'i', CMD_TEXT, &up.interface}, {"config", 'c', CMD_TEXT, &up.config_path},
-		{"name", 'n', CMD_TEXT, &up.name},	     {"log", 'l', CMD_TEXT, &up.log_path},
+		{"interface", 'i', CMD_TEXT, &up.interface},
+		{"config", 'c', CMD_TEXT, &up.config_path},
+		{"name", 'n', CMD_TEXT, &up.name},
+		{"log", 'l', CMD_TEXT, &up.log_path},
 		{"foreground", 'f', CMD_FLAG, &up.is_foreground},
 		{"verbose", 'v', CMD_FLAG, &up.is_verbose},
 	};
 	const struct cmd_syntax syntax = {"wayleave up", help, options, array_size(options), 0, 1};
-	auto_free char *default_path = state_path(cmd_config_dir(), "node", ".conf");
+	auto_free char *default_path = state_path(state_config_dir(), "node", ".conf");
 	int status;
 
 	argc = cmd_parse(&syntax, argc, argv, &status);
 	if (!argc)
 		return status;
 	if (!cmd_is_interface_name(up.interface))
-		return cmd_usage_error("wayleave up", "'%s' cannot be the name of an interface", up.interface);
+		return cmd_usage_error("wayleave up", "'%s' cannot be the name of an interface",
+				       up.interface);
 	if (up.name && !text_is_name(up.name))
 		return cmd_usage_error("wayleave up", "a name has 1 to 63 of a-z, 0-9 and '-'");
 	if (up.is_verbose)

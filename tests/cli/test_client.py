@@ -52,6 +52,7 @@ class Daemon(threading.Thread):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(folder / "wl0.sock"))
         self.socket.listen()
+        self.socket.settimeout(20)
         self.start()
 
     def run(self):
