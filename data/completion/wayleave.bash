@@ -19,7 +19,11 @@ _wayleave() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-i | --interface | --name | -n | --address | --endpoint | --count | --expires | --label | --format)
+	--format)
+		mapfile -t COMPREPLY < <(compgen -W 'ini yaml' -- "$current")
+		return
+		;;
+	-i | --interface | --name | -n | --address | --endpoint | --listen-port | --count | --expires | --label)
 		return
 		;;
 	esac
@@ -27,13 +31,14 @@ _wayleave() {
 	'') words='hub up down status ping trust wg key version help --help --version' ;;
 	' help') words='hub up down status ping trust wg key version' ;;
 	' hub') words='init run node token log --help' ;;
-	' hub init') words='--address --endpoint --name --help' ;;
+	' hub init') words='--address --endpoint --name --listen-port --help' ;;
 	' hub run') words='--config --interface --verbose --help' ;;
 	' hub node') words='add list show rename remove --help' ;;
-	' hub node add'*) words='--name --address --help' ;;
+	' hub node add'*) words='--name --address --force --qr --format --json --help' ;;
 	' hub node list') words='--json --help' ;;
+	' hub node show'*) words='--json --help' ;;
 	' hub token') words='create list revoke --help' ;;
-	' hub token create') words='--reusable --expires --help' ;;
+	' hub token create') words='--reusable --expires --label --json --help' ;;
 	' hub token list') words='--json --help' ;;
 	' hub log') words='--json --help' ;;
 	' up'*) words='--interface --config --name --foreground --log --verbose --help' ;;
