@@ -6,7 +6,7 @@
 
 enum frame_result {
 	FRAME_WHOLE,
-	FRAME_MORE,	 /* bytes are missing */
+	FRAME_MORE,      /* bytes are missing */
 	FRAME_TOO_LARGE, /* announced above the limit */
 	FRAME_EMPTY,
 };

@@ -10,8 +10,8 @@
 /* Newcomers in one turn, so that a flood leaves time for the others. */
 #define ACCEPTS_PER_TURN 32
 /* Without a spare descriptor the listener sleeps for so long. */
-#define PAUSE (100 * USEC_PER_MSEC)
-#define BACKLOG 128
+#define PAUSE            (100 * USEC_PER_MSEC)
+#define BACKLOG          128
 
 struct stream_listener {
 	struct loop *loop;
@@ -19,7 +19,7 @@ struct stream_listener {
 	struct loop_timer pause;
 	struct stream_listen_options options;
 	struct stream_listener_counters counters;
-	struct list streams;
+	struct list pending, others; /* its streams */
 	uint16_t port;
 };
 
@@ -37,7 +37,7 @@ void listener_forget(struct stream *stream)
 
 void listener_expired(struct stream *stream)
 {
-	if (stream->listener)
+	if (stream->listener && stream->is_pending)
 		stream->listener->counters.expired++;
 }
 
@@ -46,8 +46,8 @@ static size_t pending_of(const struct stream_listener *listener, const struct ad
 	const struct stream *stream;
 	size_t count = 0;
 
-	list_for_each(stream, &listener->streams, entry)
-		count += stream->is_pending && address_is_same_ip(&stream->remote, remote);
+	list_for_each (stream, &listener->pending, entry)
+		count += address_is_same_ip(&stream->remote, remote);
 	return count;
 }
 
@@ -65,6 +65,15 @@ static bool has_room(struct stream_listener *listener, const struct address *rem
 	return true;
 }
 
+/* Reset, so that a flood leaves no half-closed connections behind in the kernel. */
+static void refuse(int fd)
+{
+	struct linger at_once = {.l_onoff = 1};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(fd);
+}
+
 static void take_in(struct stream_listener *listener, int fd, const struct address *remote)
 {
 	struct sockaddr_storage local;
@@ -72,7 +81,7 @@ static void take_in(struct stream_listener *listener, int fd, const struct addre
 	struct stream *stream;
 
 	if (!has_room(listener, remote) || stream_tune(fd)) {
-		close(fd);
+		refuse(fd);
 		return;
 	}
 	stream = stream_new(listener->loop, fd, remote, listener->options.pending_frame_limit);
@@ -85,7 +94,7 @@ static void take_in(struct stream_listener *listener, int fd, const struct addre
 	}
 	stream->listener = listener;
 	stream->is_pending = true;
-	list_append(&listener->streams, &stream->entry);
+	list_append(&listener->pending, &stream->entry);
 	listener->counters.accepted++;
 	listener->counters.streams++;
 	listener->counters.pending++;
@@ -94,7 +103,7 @@ static void take_in(struct stream_listener *listener, int fd, const struct addre
 	listener->options.on_accept(listener->options.owner, stream);
 	stream->is_busy = false;
 	if (stream->is_freed)
-		free(stream);
+		stream_release(stream);
 	else if (!stream->handlers)
 		stream_free(stream);
 }
@@ -103,7 +112,6 @@ static void on_pause_over(void *owner, usec_t now)
 {
 	struct stream_listener *listener = owner;
 
-	(void)now;
 	loop_change(&listener->source, EPOLLIN);
 }
 
@@ -111,7 +119,6 @@ static void on_readable(void *owner, uint32_t events)
 {
 	struct stream_listener *listener = owner;
 
-	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct sockaddr_storage remote;
 		socklen_t size = sizeof(remote);
@@ -131,7 +138,7 @@ static void on_readable(void *owner, uint32_t events)
 				       loop_now(listener->loop) + PAUSE);
 			return;
 		}
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (errno == EAGAIN)
 			return;
 	}
 }
@@ -171,7 +178,7 @@ int stream_listen(struct loop *loop, const struct stream_listen_options *options
 		  struct stream_listener **ret_listener)
 {
 	struct stream_listener *listener;
-	uint16_t port;
+	uint16_t port = 0;
 	int fd = open_socket(options, &port), error;
 
 	if (fd < 0)
@@ -180,7 +187,8 @@ int stream_listen(struct loop *loop, const struct stream_listen_options *options
 	listener->loop = loop;
 	listener->options = *options;
 	listener->port = port;
-	list_init(&listener->streams);
+	list_init(&listener->pending);
+	list_init(&listener->others);
 	listener->source = (struct loop_source){
 		.fd = fd, .events = EPOLLIN, .on_event = on_readable, .owner = listener};
 	listener->pause = (struct loop_timer){.on_timer = on_pause_over, .owner = listener};
@@ -194,17 +202,23 @@ int stream_listen(struct loop *loop, const struct stream_listen_options *options
 	return 0;
 }
 
-void stream_listener_free(struct stream_listener *listener)
+static void let_go(struct list *streams)
 {
 	struct stream *stream, *after;
 
-	if (!listener)
-		return;
-	list_for_each_safe(stream, after, &listener->streams, entry) {
+	list_for_each_safe (stream, after, streams, entry) {
 		list_remove(&stream->entry);
 		stream->listener = NULL;
 		stream->is_pending = false;
 	}
+}
+
+void stream_listener_free(struct stream_listener *listener)
+{
+	if (!listener)
+		return;
+	let_go(&listener->pending);
+	let_go(&listener->others);
 	loop_remove(&listener->source);
 	loop_timer_stop(listener->loop, &listener->pause);
 	close(listener->source.fd);
@@ -216,7 +230,8 @@ uint16_t stream_listener_port(const struct stream_listener *listener)
 	return listener->port;
 }
 
-const struct stream_listener_counters *stream_listener_counters(const struct stream_listener *listener)
+const struct stream_listener_counters *
+stream_listener_counters(const struct stream_listener *listener)
 {
 	return &listener->counters;
 }
@@ -225,7 +240,10 @@ void stream_set_authenticated(struct stream *stream, size_t frame_limit)
 {
 	stream_set_frame_limit(stream, frame_limit);
 	stream_set_deadline(stream, USEC_NEVER);
-	if (stream->is_pending && stream->listener)
+	if (stream->is_pending) {
 		stream->listener->counters.pending--;
+		list_remove(&stream->entry);
+		list_append(&stream->listener->others, &stream->entry);
+	}
 	stream->is_pending = false;
 }

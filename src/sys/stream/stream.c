@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cursor.h"
 #include "base/memory.h"
 #include "sys/stream/frame.h"
 #include "sys/stream/stream_private.h"
@@ -39,7 +40,8 @@ int stream_tune(int fd)
 	int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 
 	if (!error)
-		error = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, STREAM_USER_TIMEOUT / USEC_PER_MSEC);
+		error = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+				   STREAM_USER_TIMEOUT / USEC_PER_MSEC);
 	if (!error)
 		error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	if (!error)
@@ -49,7 +51,7 @@ int stream_tune(int fd)
 	return error;
 }
 
-static void release(struct stream *stream)
+void stream_release(struct stream *stream)
 {
 	buffer_done(&stream->in);
 	buffer_done(&stream->out);
@@ -75,7 +77,12 @@ void stream_free(struct stream *stream)
 	if (stream->is_busy)
 		stream->is_freed = true;
 	else
-		release(stream);
+		stream_release(stream);
+}
+
+static size_t unsent(const struct stream *stream)
+{
+	return stream->out.size - stream->sent;
 }
 
 /* The last call to the owner. */
@@ -90,38 +97,61 @@ static void end(struct stream *stream, enum stream_reason reason, int error)
 
 static void update_events(struct stream *stream)
 {
-	uint32_t events = stream->is_finishing ? 0 : EPOLLIN;
+	bool is_reading = !stream->is_finishing || stream->is_draining;
+	uint32_t events = is_reading && !stream->is_connecting ? EPOLLIN : 0;
 
-	if (stream->out.size || stream->is_connecting)
+	if (unsent(stream) || stream->is_connecting)
 		events |= EPOLLOUT;
 	if (!stream->is_closed)
 		loop_change(&stream->source, events);
 }
 
+/* Moving what is left costs more than the room is worth, until half of it is free. */
+static void drop_sent(struct stream *stream)
+{
+	if (stream->sent == stream->out.size) {
+		buffer_done(&stream->out);
+		stream->sent = 0;
+	} else if (stream->sent > stream->out.size / 2) {
+		buffer_consume(&stream->out, stream->sent);
+		stream->sent = 0;
+	}
+}
+
 /* What the kernel takes. 0 or -errno. */
 static int flush(struct stream *stream)
 {
-	size_t done = 0;
-
 	if (stream->is_connecting)
 		return 0;
-	while (done < stream->out.size) {
-		ssize_t part = send(stream->source.fd, stream->out.data + done, stream->out.size - done,
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (unsent(stream)) {
+		ssize_t part = send(stream->source.fd, stream->out.data + stream->sent,
+				    unsent(stream), MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (part < 0 && errno == EINTR)
 			continue;
-		if (part < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (part < 0 && errno == EAGAIN)
 			break;
 		if (part < 0)
 			return -errno;
-		done += (size_t)part;
+		stream->sent += (size_t)part;
 	}
-	buffer_consume(&stream->out, done);
-	if (!stream->out.size)
-		buffer_done(&stream->out);
+	drop_sent(stream);
 	update_events(stream);
 	return 0;
+}
+
+/* All is sent. Closing now, with bytes of the peer unread, would reset the connection and take our
+ * last frame from him: he gets a moment to close first. */
+static void start_draining(struct stream *stream)
+{
+	usec_t latest = loop_now(stream->loop) + STREAM_DRAIN;
+
+	stream->is_draining = true;
+	shutdown(stream->source.fd, SHUT_WR);
+	buffer_done(&stream->in);
+	if (!stream->timer.place || stream->timer.deadline > latest)
+		loop_timer_set(stream->loop, &stream->timer, latest);
+	update_events(stream);
 }
 
 static void flush_or_end(struct stream *stream)
@@ -130,8 +160,8 @@ static void flush_or_end(struct stream *stream)
 
 	if (error)
 		end(stream, STREAM_FAILED, error);
-	else if (stream->is_finishing && !stream->out.size)
-		end(stream, STREAM_FINISHED, 0);
+	else if (stream->is_finishing && !stream->is_draining && !unsent(stream))
+		start_draining(stream);
 }
 
 /* Every whole frame that has come; a handler may close or free the stream in between. */
@@ -160,13 +190,24 @@ static void deliver(struct stream *stream)
 		end(stream, STREAM_FRAME_EMPTY, 0);
 }
 
+/* No more than the largest frame needs, so that a stranger with a small limit holds little memory.
+ */
+static size_t read_size(const struct stream *stream)
+{
+	size_t wanted = STREAM_LENGTH_SIZE + stream->frame_limit;
+
+	wanted = wanted > stream->in.size ? wanted - stream->in.size : 1;
+	return wanted < READ_SIZE ? wanted : READ_SIZE;
+}
+
 static void receive(struct stream *stream)
 {
-	char *room = buffer_reserve(&stream->in, READ_SIZE);
-	ssize_t size = recv(stream->source.fd, room, READ_SIZE, MSG_DONTWAIT);
+	size_t wanted = read_size(stream);
+	char *room = buffer_reserve(&stream->in, wanted);
+	ssize_t size = recv(stream->source.fd, room, wanted, MSG_DONTWAIT);
 
 	if (size < 0) {
-		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		if (errno != EAGAIN && errno != EINTR)
 			end(stream, STREAM_FAILED, -errno);
 		return;
 	}
@@ -178,26 +219,53 @@ static void receive(struct stream *stream)
 	deliver(stream);
 }
 
-static void connected(struct stream *stream)
+static void drain(struct stream *stream)
 {
+	char nothing[4096];
+	ssize_t size = recv(stream->source.fd, nothing, sizeof(nothing), MSG_DONTWAIT);
+
+	if (!size || (size < 0 && errno != EAGAIN && errno != EINTR))
+		end(stream, STREAM_FINISHED, 0);
+}
+
+static int socket_error(const struct stream *stream)
+{
+	socklen_t size = sizeof(int);
 	int error = 0;
-	socklen_t size = sizeof(error);
-	struct sockaddr_storage local;
-	socklen_t local_size = sizeof(local);
 
 	getsockopt(stream->source.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return -error;
+}
+
+static void connected(struct stream *stream)
+{
+	struct sockaddr_storage local;
+	socklen_t size = sizeof(local);
+	int error = socket_error(stream);
+
 	if (error) {
-		end(stream, STREAM_FAILED, -error);
+		end(stream, STREAM_FAILED, error);
 		return;
 	}
 	stream->is_connecting = false;
 	loop_timer_stop(stream->loop, &stream->timer);
-	if (!getsockname(stream->source.fd, (struct sockaddr *)&local, &local_size))
+	if (!getsockname(stream->source.fd, (struct sockaddr *)&local, &size))
 		stream->local = address_from_socket((struct sockaddr *)&local);
+	update_events(stream);
 	if (stream->handlers->on_open)
 		stream->handlers->on_open(stream->owner);
 	if (!stream->is_closed)
 		flush_or_end(stream);
+}
+
+static void on_readable(struct stream *stream)
+{
+	if (stream->is_draining)
+		drain(stream);
+	else if (!stream->is_finishing)
+		receive(stream);
+	else /* hung up before all was sent */
+		end(stream, STREAM_FAILED, socket_error(stream));
 }
 
 static void on_event(void *owner, uint32_t events)
@@ -205,34 +273,39 @@ static void on_event(void *owner, uint32_t events)
 	struct stream *stream = owner;
 
 	stream->is_busy = true;
-	if (stream->is_connecting && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+	if (stream->failure)
+		end(stream, STREAM_FAILED, stream->failure);
+	else if (stream->is_connecting)
 		connected(stream);
 	else if (events & EPOLLOUT)
 		flush_or_end(stream);
-	if (!stream->is_closed && !stream->is_finishing && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-		receive(stream);
-	else if (!stream->is_closed && stream->is_finishing && (events & (EPOLLHUP | EPOLLERR)))
-		end(stream, STREAM_CLOSED_BY_PEER, 0);
+	if (!stream->is_closed && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		on_readable(stream);
 	stream->is_busy = false;
 	if (stream->is_freed)
-		release(stream);
+		stream_release(stream);
 }
 
 static void on_deadline(void *owner, usec_t now)
 {
 	struct stream *stream = owner;
 
-	(void)now;
 	stream->is_busy = true;
-	if (stream->is_pending)
+	if (stream->failure) {
+		end(stream, STREAM_FAILED, stream->failure);
+	} else if (stream->is_draining) {
+		end(stream, STREAM_FINISHED, 0);
+	} else {
 		listener_expired(stream);
-	end(stream, stream->is_finishing && !stream->out.size ? STREAM_FINISHED : STREAM_DEADLINE, 0);
+		end(stream, STREAM_DEADLINE, 0);
+	}
 	stream->is_busy = false;
 	if (stream->is_freed)
-		release(stream);
+		stream_release(stream);
 }
 
-struct stream *stream_new(struct loop *loop, int fd, const struct address *remote, size_t frame_limit)
+struct stream *stream_new(struct loop *loop, int fd, const struct address *remote,
+			  size_t frame_limit)
 {
 	struct stream *stream = new (struct stream);
 
@@ -291,7 +364,7 @@ int stream_connect(struct loop *loop, const struct stream_connect_options *optio
 	error = stream_start(stream, true);
 	if (error) {
 		close(fd);
-		release(stream);
+		stream_release(stream);
 		return error;
 	}
 	loop_timer_set(loop, &stream->timer, options->deadline);
@@ -301,26 +374,29 @@ int stream_connect(struct loop *loop, const struct stream_connect_options *optio
 
 int stream_send(struct stream *stream, const void *data, size_t size)
 {
-	uint8_t length[STREAM_LENGTH_SIZE] = {(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16),
-					      (uint8_t)(size >> 24)};
-	int error;
+	uint8_t length[STREAM_LENGTH_SIZE];
+	struct writer writer = writer_over(length, sizeof(length));
 
 	if (!size || size > STREAM_FRAME_MAX)
 		return -EMSGSIZE;
-	if (stream->is_closed || stream->is_finishing)
+	if (stream->is_closed || stream->is_finishing || stream->failure)
 		return -EPIPE;
-	if (stream->out.size + sizeof(length) + size > STREAM_QUEUE_MAX)
+	if (unsent(stream) + sizeof(length) + size > STREAM_QUEUE_MAX)
 		return -ENOBUFS;
+	write_u32(&writer, (uint32_t)size);
 	buffer_add(&stream->out, length, sizeof(length));
 	buffer_add(&stream->out, data, size);
-	error = flush(stream);
-	/* A dead connection tells itself by its own event; on_closed is never called from here. */
-	return error ? -EPIPE : 0;
+	stream->failure = flush(stream);
+	if (!stream->failure)
+		return 0;
+	/* on_closed is never called from here. */
+	loop_timer_set(stream->loop, &stream->timer, loop_now(stream->loop));
+	return -EPIPE;
 }
 
 size_t stream_queued(const struct stream *stream)
 {
-	return stream->out.size;
+	return unsent(stream);
 }
 
 void stream_finish(struct stream *stream)
@@ -328,10 +404,10 @@ void stream_finish(struct stream *stream)
 	if (stream->is_closed || stream->is_finishing)
 		return;
 	stream->is_finishing = true;
-	update_events(stream);
-	/* Nothing left: told by the timer, in the next turn, as everything is. */
-	if (!stream->out.size)
-		loop_timer_set(stream->loop, &stream->timer, loop_now(stream->loop));
+	if (!unsent(stream) && !stream->is_connecting)
+		start_draining(stream);
+	else
+		update_events(stream);
 }
 
 void stream_set_frame_limit(struct stream *stream, size_t limit)
@@ -341,7 +417,7 @@ void stream_set_frame_limit(struct stream *stream, size_t limit)
 
 void stream_set_deadline(struct stream *stream, usec_t deadline)
 {
-	if (!stream->is_closed)
+	if (!stream->is_closed && !stream->failure)
 		loop_timer_set(stream->loop, &stream->timer, deadline);
 }
 

@@ -26,6 +26,8 @@ struct stream_listener;
 #define STREAM_QUEUE_MAX    (2 * (STREAM_LENGTH_SIZE + STREAM_FRAME_MAX))
 #define STREAM_KEEPALIVE    (10 * USEC_PER_SEC)
 #define STREAM_USER_TIMEOUT (12 * USEC_PER_SEC)
+/* A finished stream waits so long for the peer to close. */
+#define STREAM_DRAIN        (1 * USEC_PER_SEC)
 
 enum stream_reason {
 	STREAM_FINISHED,       /* stream_finish(): all was sent */
@@ -71,8 +73,9 @@ void stream_free(struct stream *stream);
 int stream_send(struct stream *stream, const void *data, size_t size);
 /* Bytes that wait to be sent. */
 size_t stream_queued(const struct stream *stream);
-/* No more frames in or out; on_closed(STREAM_FINISHED) when the queue is sent, or at the deadline.
- */
+/* No more frames in or out. on_closed(STREAM_FINISHED) comes when the queue is sent and the peer
+ * has closed, or STREAM_DRAIN after the queue was sent; on_closed(STREAM_DEADLINE) when a deadline
+ * passes before it was sent. */
 void stream_finish(struct stream *stream);
 
 /* Largest frame the peer may send from now on, 1..STREAM_FRAME_MAX; also for bytes that wait. */
@@ -86,14 +89,17 @@ struct address stream_local(const struct stream *stream);
 
 struct stream_listen_options {
 	struct address address; /* port 0 = any: stream_listener_port() */
-	const char *device;     /* SO_BINDTODEVICE, NULL = none */
+	/* SO_BINDTODEVICE, NULL = none. It keeps out what arrives on other interfaces, but not the
+	 * processes of this machine: for them the kernel counts the device that has the address.
+	 * They show an address of this machine, so the owner must look at stream_remote(). */
+	const char *device;
 	/* Streams that nobody vouches for yet: in all, per remote IP (the whole address: behind the
 	 * tunnel each is one node), their frames, and how long they may stay so. */
 	size_t pending_max, pending_max_per_source, pending_frame_limit;
 	usec_t pending_time;
 	size_t streams_max; /* all streams, authenticated ones included */
 	/* The owner takes the stream: it calls stream_set_handlers(), or stream_free() to refuse.
-	 */
+	 * The listener itself must not be freed here. */
 	void (*on_accept)(void *owner, struct stream *stream);
 	void *owner;
 };
@@ -103,8 +109,8 @@ struct stream_listener_counters {
 	size_t streams, pending; /* now */
 };
 
-/* 0 or -errno: -EADDRINUSE, -EADDRNOTAVAIL, -ENODEV, -EPERM. Out of descriptors it goes on: it
- * closes newcomers, or pauses for a moment. */
+/* 0 or -errno: -EADDRINUSE, -EADDRNOTAVAIL, -ENODEV, -EPERM. Out of descriptors it goes on:
+ * newcomers wait until there are some again. */
 int stream_listen(struct loop *loop, const struct stream_listen_options *options,
 		  struct stream_listener **ret_listener);
 /* Accepted streams live on. */
