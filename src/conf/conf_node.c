@@ -1,7 +1,6 @@
 #include "conf/conf_node.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,9 +8,8 @@
 #include "base/text.h"
 #include "crypto/secret.h"
 
-/* More than node_config_print() needs without peers, and for each peer. */
+/* More than any node_config_print() needs: 64 routes, 8 endpoints of 262 characters. */
 #define NODE_CONFIG_TEXT_MAX 16384
-#define PEER_TEXT_MAX        5120
 
 #define BASE64_NETWORK_SIZE  25 /* 16 bytes, with NUL */
 
@@ -103,36 +101,6 @@ static int read_accept_routes(void *place, const char *value)
 				   CONF_ROUTES_MAX);
 }
 
-static int read_allowed_ips(void *place, const char *value)
-{
-	struct conf_peer *peer = place;
-
-	if (!*value)
-		return 0;
-	return conf_networks_parse(value, peer->allowed_ips, &peer->allowed_ip_count,
-				   CONF_ROUTES_MAX);
-}
-
-static int read_peer_endpoint(void *place, const char *value)
-{
-	struct conf_peer *peer = place;
-
-	peer->has_endpoint = true;
-	return conf_endpoint_parse(value, 0, &peer->endpoint);
-}
-
-static void *begin_peer(void *destination)
-{
-	struct node_config *config = destination;
-
-	/* All at once: growing would leave copies of preshared keys in freed memory. */
-	if (!config->peers)
-		config->peers = new_array(struct conf_peer, CONF_PEERS_MAX);
-	if (config->peer_count >= CONF_PEERS_MAX)
-		return NULL;
-	return &config->peers[config->peer_count++];
-}
-
 static const struct ini_key interface_keys[] = {
 	{.name = "PrivateKey",
 	 .read = read_secret,
@@ -198,38 +166,13 @@ static const struct ini_key hub_keys[] = {
 	 .expect = "a duration (12h, 30d), or 0 for never"},
 };
 
-static const struct ini_key peer_keys[] = {
-	{.name = "PublicKey",
-	 .read = read_public_key,
-	 .offset = offsetof(struct conf_peer, public_key),
-	 .expect = "a base64 public key of 32 bytes",
-	 .is_required = true},
-	{.name = "PresharedKey",
-	 .read = read_secret,
-	 .offset = offsetof(struct conf_peer, preshared_key),
-	 .expect = "a base64 key of 32 bytes",
-	 .is_secret = true},
-	{.name = "AllowedIPs",
-	 .read = read_allowed_ips,
-	 .expect = "a list of prefixes (10.0.0.0/24)",
-	 .is_repeatable = true},
-	{.name = "Endpoint", .read = read_peer_endpoint, .expect = "HOST:PORT"},
-	{.name = "PersistentKeepalive",
-	 .read = read_keepalive,
-	 .offset = offsetof(struct conf_peer, keepalive),
-	 .expect = "a number of seconds (1-65535), or off"},
-};
-
 static const struct ini_section sections[] = {
 	{.name = "Interface",
 	 .keys = interface_keys,
 	 .key_count = array_size(interface_keys),
 	 .is_required = true},
 	{.name = "Hub", .keys = hub_keys, .key_count = array_size(hub_keys), .is_required = true},
-	{.name = "Peer",
-	 .keys = peer_keys,
-	 .key_count = array_size(peer_keys),
-	 .begin = begin_peer},
+	{.name = "Peer", .refusal = "peers come from the hub's map; remove this section"},
 };
 
 static const char *const foreign_keys[] = {"DNS",     "Table",    "PreUp",     "PostUp",
@@ -249,41 +192,16 @@ void node_config_init(struct node_config *config)
 
 void node_config_done(struct node_config *config)
 {
-	if (config->peers)
-		secret_wipe(config->peers, config->peer_count * sizeof(*config->peers));
-	free(config->peers);
 	secret_wipe(config, sizeof(*config));
-}
-
-/* One peer per key, the hub's included: WireGuard would merge them silently. */
-static const char *repeated_key(const struct node_config *config)
-{
-	for (size_t i = 0; i < config->peer_count; i++) {
-		const struct key *key = &config->peers[i].public_key;
-
-		if (key_is_equal(key, &config->hub_key))
-			return "a [Peer] has the hub's PublicKey";
-		for (size_t j = 0; j < i; j++) {
-			if (key_is_equal(key, &config->peers[j].public_key))
-				return "two [Peer] sections have one PublicKey";
-		}
-	}
-	return NULL;
 }
 
 int node_config_parse(const char *text, size_t size, const char *file,
 		      struct node_config *ret_config, struct conf_error *ret_error)
 {
-	const char *fault;
 	int error;
 
 	node_config_init(ret_config);
 	error = ini_parse(text, size, file, &schema, ret_config, ret_error);
-	fault = error ? NULL : repeated_key(ret_config);
-	if (fault) {
-		snprintf(ret_error->text, sizeof(ret_error->text), "%.100s: %s", file, fault);
-		error = -EINVAL;
-	}
 	if (error)
 		node_config_done(ret_config);
 	return error;
@@ -348,25 +266,9 @@ static void print_hub(const struct node_config *config, struct buffer *out)
 	buffer_print(out, "MaxMapAge = %s\n", conf_duration_print(config->max_map_age, text));
 }
 
-static void print_peer(const struct conf_peer *peer, struct buffer *out)
-{
-	char text[CONF_ENDPOINT_TEXT_SIZE];
-
-	buffer_print(out, "\n[Peer]\n");
-	print_key(out, "PublicKey", &peer->public_key);
-	if (!key_is_zero(&peer->preshared_key))
-		print_key(out, "PresharedKey", &peer->preshared_key);
-	print_prefixes(out, "AllowedIPs", peer->allowed_ips, peer->allowed_ip_count);
-	if (peer->has_endpoint)
-		buffer_print(out, "Endpoint = %s\n", conf_endpoint_print(&peer->endpoint, text));
-	print_keepalive(out, peer->keepalive);
-}
-
 void node_config_print(const struct node_config *config, struct buffer *out)
 {
-	buffer_reserve(out, NODE_CONFIG_TEXT_MAX + config->peer_count * PEER_TEXT_MAX);
+	buffer_reserve(out, NODE_CONFIG_TEXT_MAX);
 	print_interface(config, out);
 	print_hub(config, out);
-	for (size_t i = 0; i < config->peer_count; i++)
-		print_peer(&config->peers[i], out);
 }

@@ -16,20 +16,8 @@
 
 #define CONF_NETWORK_SIZE      16
 #define CONF_ROUTES_MAX        64
-#define CONF_PEERS_MAX         1024
 #define CONF_DEFAULT_KEEPALIVE 25 /* seconds; below the 30 s that Linux keeps a new UDP mapping */
 #define CONF_DEFAULT_MAP_AGE   (30 * USEC_PER_DAY)
-
-/* A plain WireGuard peer of the user's own, beside the mesh ([Peer], as in wg-quick). */
-struct conf_peer {
-	struct key public_key;
-	struct key preshared_key; /* zero: none */
-	struct prefix allowed_ips[CONF_ROUTES_MAX];
-	size_t allowed_ip_count;
-	struct conf_endpoint endpoint;
-	bool has_endpoint;
-	uint16_t keepalive; /* seconds, 0 = off */
-};
 
 struct node_config {
 	/* [Interface] */
@@ -52,14 +40,11 @@ struct node_config {
 	struct prefix accept_routes[CONF_ROUTES_MAX]; /* default none */
 	size_t accept_route_count;
 	usec_t max_map_age; /* 0 = never */
-	/* [Peer] */
-	struct conf_peer *peers;
-	size_t peer_count;
 };
 
 /* Defaults, no keys. */
 void node_config_init(struct node_config *config);
-/* Wipes, frees and zeroes. */
+/* Wipes and zeroes. */
 void node_config_done(struct node_config *config);
 /* file: its name in messages. 0, or -EINVAL with a line for people in *ret_error (config is then
  * done). */

@@ -31,7 +31,6 @@ static void check_fault(const char *text, const char *message)
 	assert_int_equal(parse(text, &config, &error), -EINVAL);
 	assert_string_equal(error.text, message);
 	assert_true(key_is_zero(&config.private_key));
-	assert_null(config.peers);
 }
 
 static void what_is_not_said_has_a_default(void **state)
@@ -47,7 +46,6 @@ static void what_is_not_said_has_a_default(void **state)
 	assert_int_equal(config.keepalive, 25);
 	assert_int_equal(config.accept_route_count, 0);
 	assert_int_equal(config.max_map_age, 30 * USEC_PER_DAY);
-	assert_int_equal(config.peer_count, 0);
 	assert_int_equal(config.network[15], 15);
 	node_config_done(&config);
 }
@@ -64,10 +62,7 @@ static void everything_that_is_said_is_read(void **state)
 		      "FwMark = 0xca6c\n" HUB "Endpoint = hub.example.org:443\n"
 		      "Address = fd00:60::1\nSiteSecret = " OTHER_KEY "\n"
 		      "PersistentKeepalive = off\nAcceptRoutes = 192.168.7.9/24, fd99::/16\n"
-		      "MaxMapAge = 12h\n"
-		      "[Peer]\nPublicKey = " OTHER_KEY "\nPresharedKey = " PRIVATE_KEY "\n"
-		      "AllowedIPs = 10.9.0.0/16\nAllowedIPs =\n"
-		      "Endpoint = [2001:db8::7]:51820\nPersistentKeepalive = 20\n",
+		      "MaxMapAge = 12h\n",
 		      &config, &error),
 		0);
 	assert_int_equal(config.address_count, 2);
@@ -82,12 +77,6 @@ static void everything_that_is_said_is_read(void **state)
 	assert_int_equal(config.accept_route_count, 2);
 	assert_string_equal(prefix_print(&config.accept_routes[0], text), "192.168.7.0/24");
 	assert_int_equal(config.max_map_age, 12 * USEC_PER_HOUR);
-	assert_int_equal(config.peer_count, 1);
-	assert_false(key_is_zero(&config.peers[0].preshared_key));
-	assert_int_equal(config.peers[0].allowed_ip_count, 1);
-	assert_string_equal(conf_endpoint_print(&config.peers[0].endpoint, text),
-			    "[2001:db8::7]:51820");
-	assert_int_equal(config.peers[0].keepalive, 20);
 	node_config_done(&config);
 }
 
@@ -108,17 +97,8 @@ static void a_fault_leaves_nothing_but_a_message(void **state)
 		    "node.conf:9: MaxMapAge: 'soon' is not a duration (12h, 30d), or 0 for never");
 	check_fault(INTERFACE "[Hub]\nPublicKey = " PUBLIC_KEY "\nNetwork = AAAA\n",
 		    "node.conf:6: Network: 'AAAA' is not 16 bytes in base64");
-	check_fault(INTERFACE HUB "[Peer]\nPublicKey = " OTHER_KEY "\nEndpoint = 10.0.0.1\n",
-		    "node.conf:11: Endpoint: '10.0.0.1' is not HOST:PORT");
-}
-
-static void one_key_is_one_peer(void **state)
-{
-	check_fault(INTERFACE HUB "[Peer]\nPublicKey = " PUBLIC_KEY "\n",
-		    "node.conf: a [Peer] has the hub's PublicKey");
-	check_fault(INTERFACE HUB "[Peer]\nPublicKey = " OTHER_KEY
-				  "\n[Peer]\nPublicKey = " OTHER_KEY "\n",
-		    "node.conf: two [Peer] sections have one PublicKey");
+	check_fault(INTERFACE HUB "[Peer]\nPublicKey = " OTHER_KEY "\n",
+		    "node.conf:9: [Peer]: peers come from the hub's map; remove this section");
 }
 
 static uint32_t next_random(uint64_t *seed)
@@ -156,32 +136,6 @@ static struct prefix random_prefix(uint64_t *seed, size_t i)
 	return prefix;
 }
 
-static void fill_peers(struct node_config *config, uint64_t *seed)
-{
-	config->peer_count = next_random(seed) % 4;
-	if (config->peer_count)
-		config->peers = new_array(struct conf_peer, config->peer_count);
-	for (size_t i = 0; i < config->peer_count; i++) {
-		struct conf_peer *peer = &config->peers[i];
-
-		peer->public_key = random_key(seed, i + 1);
-		if (next_random(seed) % 2)
-			peer->preshared_key = random_key(seed, i);
-		peer->allowed_ip_count = next_random(seed) % (CONF_ROUTES_MAX + 1);
-		for (size_t j = 0; j < peer->allowed_ip_count; j++) {
-			struct prefix prefix = random_prefix(seed, j);
-
-			peer->allowed_ips[j] = prefix_masked(&prefix);
-		}
-		peer->has_endpoint = next_random(seed) % 2;
-		if (peer->has_endpoint) {
-			strcpy(peer->endpoint.host, "peer.example");
-			peer->endpoint.port = (uint16_t)(1 + next_random(seed) % 65535);
-		}
-		peer->keepalive = (uint16_t)(next_random(seed) % 3 * 25);
-	}
-}
-
 static void fill_random(struct node_config *config, uint64_t *seed)
 {
 	node_config_init(config);
@@ -216,7 +170,6 @@ static void fill_random(struct node_config *config, uint64_t *seed)
 		config->accept_routes[i] = prefix_masked(&prefix);
 	}
 	config->max_map_age = next_random(seed) % 100000 * USEC_PER_MINUTE;
-	fill_peers(config, seed);
 }
 
 static void whatever_is_printed_parses_to_the_same_config(void **state)
@@ -233,12 +186,6 @@ static void whatever_is_printed_parses_to_the_same_config(void **state)
 		node_config_print(&config, &text);
 		if (node_config_parse(text.data, text.size, "node.conf", &again, &error))
 			fail_msg("round %d: %s", round, error.text);
-		assert_int_equal(config.peer_count, again.peer_count);
-		if (config.peer_count)
-			assert_memory_equal(config.peers, again.peers,
-					    config.peer_count * sizeof(*config.peers));
-		free(again.peers);
-		again.peers = config.peers;
 		assert_memory_equal(&config, &again, sizeof(config));
 		node_config_done(&config);
 		buffer_done(&text);
@@ -253,28 +200,23 @@ static void the_largest_config_fits_what_its_printer_reserves(void **state)
 	uint64_t seed = 3;
 
 	fill_random(&config, &seed);
-	free(config.peers);
-	config.peer_count = CONF_PEERS_MAX;
-	config.peers = new_array(struct conf_peer, CONF_PEERS_MAX);
-	for (size_t i = 0; i < CONF_PEERS_MAX; i++) {
-		struct conf_peer *peer = &config.peers[i];
+	config.endpoint_count = CONF_ENDPOINTS_MAX;
+	config.accept_route_count = CONF_ROUTES_MAX;
+	config.address_count = config.hub_address_count = CONF_ADDRESSES_MAX;
+	for (size_t i = 0; i < CONF_ROUTES_MAX; i++) {
+		struct prefix *route = &config.accept_routes[i];
 
-		peer->public_key = peer->preshared_key = random_key(&seed, i + 1);
-		peer->has_endpoint = true;
-		memset(peer->endpoint.host, 'h', CONF_HOST_SIZE - 1);
-		peer->endpoint.port = peer->keepalive = 65535;
-		peer->allowed_ip_count = CONF_ROUTES_MAX;
-		for (size_t j = 0; j < CONF_ROUTES_MAX; j++) {
-			memset(peer->allowed_ips[j].ip, 0xab, 16);
-			peer->allowed_ips[j].family = FAMILY_IPV6;
-			peer->allowed_ips[j].bits = 128;
-		}
+		memset(route, 0xab, sizeof(*route));
+		route->family = FAMILY_IPV6;
+		route->bits = 128;
+		config.addresses[i % CONF_ADDRESSES_MAX] = *route;
+		config.hub_addresses[i % CONF_ADDRESSES_MAX] = prefix_address(route);
+		memset(config.endpoints[i % CONF_ENDPOINTS_MAX].host, 'h', CONF_HOST_SIZE - 1);
 	}
 	node_config_print(&config, &text);
-	/* NODE_CONFIG_TEXT_MAX and PEER_TEXT_MAX */
-	assert_true(text.size < 16384 + CONF_PEERS_MAX * 5120);
+	/* NODE_CONFIG_TEXT_MAX */
+	assert_true(text.size > 6000 && text.size < 16384);
 	buffer_done(&text);
-	node_config_done(&config);
 }
 
 int main(void)
@@ -283,7 +225,6 @@ int main(void)
 		cmocka_unit_test(what_is_not_said_has_a_default),
 		cmocka_unit_test(everything_that_is_said_is_read),
 		cmocka_unit_test(a_fault_leaves_nothing_but_a_message),
-		cmocka_unit_test(one_key_is_one_peer),
 		cmocka_unit_test(whatever_is_printed_parses_to_the_same_config),
 		cmocka_unit_test(the_largest_config_fits_what_its_printer_reserves),
 	};

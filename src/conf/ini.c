@@ -89,6 +89,8 @@ static int enter_section(struct ini_parser *parser, const struct ini_section *se
 {
 	unsigned *seen = &parser->sections_seen[section_index(parser, section)];
 
+	if (section->refusal)
+		return fail(parser, parser->line, "[%s]: %s", section->name, section->refusal);
 	if (*seen && !section->begin)
 		return fail(parser, parser->line, "second [%s]; the first is on line %u",
 			    section->name, *seen);
@@ -147,7 +149,7 @@ static const struct ini_section *other_home(const struct ini_parser *parser, con
 	for (size_t i = 0; i < parser->schema->section_count; i++) {
 		const struct ini_section *section = &parser->schema->sections[i];
 
-		if (section != parser->section && find_key(section, name))
+		if (section != parser->section && !section->refusal && find_key(section, name))
 			return section;
 	}
 	return NULL;

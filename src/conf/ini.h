@@ -35,6 +35,8 @@ struct ini_section {
 	const struct ini_key *keys;
 	size_t key_count; /* at most 32 */
 	bool is_required;
+	/* Not NULL: the section exists elsewhere (wg-quick) but not here, and this says why. */
+	const char *refusal;
 	/* NULL: the section occurs at most once and its owner is the destination itself. Otherwise
 	 * called at each header; the owner of the keys that follow, NULL when there are too many.
 	 */

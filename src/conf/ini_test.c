@@ -58,8 +58,9 @@ static const struct ini_key many_keys[] = {
 };
 
 static const struct ini_section sections[] = {
-	{"One", one_keys, array_size(one_keys), true, NULL},
-	{"Many", many_keys, array_size(many_keys), false, begin_many},
+	{"One", one_keys, array_size(one_keys), true, NULL, NULL},
+	{"Many", many_keys, array_size(many_keys), false, NULL, begin_many},
+	{"Peer", NULL, 0, false, "peers come from elsewhere", NULL},
 };
 
 static const char *const foreign[] = {"PostUp"};
@@ -132,6 +133,12 @@ static void an_unknown_section_names_the_nearest(void **state)
 	check_fault("[Elsewhere]\n", 1, "x.conf:1: unknown section [Elsewhere]");
 	check_fault("[One\n", 1, "x.conf:1: expected [Section]");
 	check_fault("[\033[2Jx]\n", 1, "x.conf:1: unknown section [\\x1b[2Jx]");
+}
+
+static void a_section_that_has_no_effect_here_is_refused_with_the_reason(void **state)
+{
+	check_fault("[One]\nName = a\n[PEER]\nPublicKey = b\n", 3,
+		    "x.conf:3: [Peer]: peers come from elsewhere");
 }
 
 static void what_must_occur_once_does(void **state)
@@ -225,6 +232,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_key_names_line_and_nearest_key),
 		cmocka_unit_test(a_key_of_wg_quick_is_refused_with_the_reason),
 		cmocka_unit_test(an_unknown_section_names_the_nearest),
+		cmocka_unit_test(a_section_that_has_no_effect_here_is_refused_with_the_reason),
 		cmocka_unit_test(what_must_occur_once_does),
 		cmocka_unit_test(a_wrong_value_says_what_is_right),
 		cmocka_unit_test(lines_that_are_no_lines_are_refused),
