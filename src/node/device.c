@@ -130,9 +130,8 @@ static bool is_routed_through_us(void *owner, const struct address *address)
 	       route.interface_index == node->interface.index;
 }
 
-static void save(void *owner)
+void node_save_map(struct node *node)
 {
-	struct node *node = owner;
 	size_t size = agent_save_size(node->agent);
 	uint8_t *bytes = memory_new(size);
 	int error;
@@ -143,9 +142,15 @@ static void save(void *owner)
 		auto_free char *text = state_describe("write", node->map_path, error);
 
 		log_error("map-not-saved interface=%s error=\"%s\"", node->interface_name, text);
+		agent_save_again(node->agent, loop_now(node->loop) + MAP_SAVE_RETRY);
 	}
 	secret_wipe(bytes, size);
 	free(bytes);
+}
+
+static void save(void *owner)
+{
+	node_save_map(owner);
 }
 
 static void ping_answer(void *owner, struct agent_peer *peer, const struct address *from, usec_t rtt)

@@ -25,6 +25,7 @@
 #define HUB_RESOLVE_RETRY      (5 * USEC_PER_SEC)
 /* `up` returns after this long in any case, and says what it still waits for. */
 #define UP_PATIENCE	       (5 * USEC_PER_SEC)
+#define MAP_SAVE_RETRY	       (30 * USEC_PER_SEC)
 #define MAP_FILE_MAX	       (8u << 20)
 #define PING_TIMEOUT	       (1 * USEC_PER_SEC)
 #define PINGS_MAX	       16
@@ -88,6 +89,7 @@ struct node {
 };
 
 /* device.c: agent's decisions on the device */
+void node_save_map(struct node *node);
 void node_agent_ops(struct node *node, struct agent_ops *ret_ops);
 const struct builtin_events *node_device_events(struct node *node);
 void node_read_interfaces(struct node *node);

@@ -72,13 +72,10 @@ def test_nodes_know_each_other_within_a_second(net, hub):
 def test_a_removed_node_is_gone_everywhere_within_a_second(net, hub):
     a, b, c = (hub.node(net.public(name, f"203.0.113.{last}")) for name, last in zip("abc", (20, 30, 40)))
     assert first_reply(a.host, c.address, 5) and first_reply(b.host, c.address, 5)
-    key = c.key
     hub.hub("node", "remove", "c")
     for node in a, b:
         wait_for(lambda: "c" not in node.peers(), PUSH_SECONDS, f"c to be gone from {node.name}")
-        assert key not in node.host.run("wg", "show", node.interface).stdout
         assert ping(node.host, c.address, wait_seconds=0.5) == 0
-    assert key not in hub.host.run("wg", "show", hub.interface).stdout
     assert first_reply(a.host, b.address, 5)
     c.kill()
     c.up(is_awaited=False)

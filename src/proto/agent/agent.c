@@ -434,6 +434,17 @@ void agent_tick(struct agent *agent, usec_t now)
 	agent_expect(agent, agent->next_renewal);
 }
 
+void agent_save_again(struct agent *agent, usec_t when)
+{
+	agent->save_due = when;
+	agent_expect(agent, when);
+}
+
+bool agent_is_unsaved(const struct agent *agent)
+{
+	return agent->save_due != USEC_NEVER;
+}
+
 usec_t agent_deadline(const struct agent *agent)
 {
 	return agent->deadline;

@@ -273,6 +273,11 @@ size_t agent_save(const struct agent *agent, uint8_t *out, size_t size);
  * damaged, or of another network; nothing is applied then. */
 bool agent_load(struct agent *agent, usec_t now, uint8_t *data, size_t size, usec_t age);
 
+/* The owner could not write it: ops->save comes again at this time. */
+void agent_save_again(struct agent *agent, usec_t when);
+/* Something is not on disk yet. */
+bool agent_is_unsaved(const struct agent *agent);
+
 struct agent_peer *agent_find(const struct agent *agent, const struct key *key);
 /* By name, address or unique key prefix; members and quarantined ones. */
 struct agent_peer *agent_find_text(const struct agent *agent, const char *text);

@@ -65,6 +65,7 @@ static void pair_met(struct rendezvous_pair *pair, usec_t now)
 {
 	bool is_new = !pair->last || usec_since(now, pair->last) >= RENDEZVOUS_PAIR_FORGET;
 
+	pair->is_swapped = !is_new && !pair->is_swapped;
 	pair->interval = is_new ? RENDEZVOUS_PAIR_INTERVAL : pair->interval * 2;
 	if (pair->interval > RENDEZVOUS_PAIR_INTERVAL_MAX)
 		pair->interval = RENDEZVOUS_PAIR_INTERVAL_MAX;
@@ -104,19 +105,25 @@ static void invite(struct rendezvous *rendezvous, struct rendezvous_node *to,
 	rendezvous->ops.send(rendezvous->ops.owner, to, bytes, writer.position);
 }
 
-/* Both count from the receipt, so each waits for what the other's link is slower; the opener goes first. */
-static void arrange(struct rendezvous *rendezvous, struct rendezvous_node *a, struct rendezvous_node *b)
+/* Both count from the receipt, so each waits for what the other's link is slower. */
+static usec_t delay_of(const struct rendezvous_node *node, const struct rendezvous_node *other,
+		       bool is_first)
 {
-	struct rendezvous_node *initiator = key_compare(&a->record.key, &b->record.key) < 0 ? a : b;
-	struct rendezvous_node *opener = initiator == a ? b : a;
-	usec_t latest = initiator->rtt > opener->rtt ? initiator->rtt : opener->rtt;
+	usec_t latest = node->rtt > other->rtt ? node->rtt : other->rtt;
 
 	if (latest > RENDEZVOUS_DELAY_MAX)
 		latest = RENDEZVOUS_DELAY_MAX;
-	invite(rendezvous, opener, initiator, APPOINTMENT_OPEN,
-	       usec_since(latest, opener->rtt) / 2);
-	invite(rendezvous, initiator, opener, APPOINTMENT_INITIATE,
-	       usec_since(latest, initiator->rtt) / 2 + RENDEZVOUS_OPEN_LEAD);
+	return usec_since(latest, node->rtt) / 2 + (is_first ? 0 : RENDEZVOUS_OPEN_LEAD);
+}
+
+static void arrange(struct rendezvous *rendezvous, const struct rendezvous_pair *pair,
+		    struct rendezvous_node *a, struct rendezvous_node *b)
+{
+	struct rendezvous_node *lower = key_compare(&a->record.key, &b->record.key) < 0 ? a : b;
+	struct rendezvous_node *higher = lower == a ? b : a;
+
+	invite(rendezvous, higher, lower, APPOINTMENT_OPEN, delay_of(higher, lower, !pair->is_swapped));
+	invite(rendezvous, lower, higher, APPOINTMENT_INITIATE, delay_of(lower, higher, pair->is_swapped));
 }
 
 void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendezvous_node *from,
@@ -142,7 +149,7 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 		return;
 	}
 	pair = pair_find(rendezvous, &from->record.key, key);
-	wait = pair_wait(pair, now);
+	wait = from->changed > pair->last || to->changed > pair->last ? 0 : pair_wait(pair, now);
 	if (!wait && (!take_token(from, now) || !take_targets(rendezvous, now, from) ||
 		      !take_targets(rendezvous, now, to)))
 		wait = RENDEZVOUS_TARGET_WINDOW;
@@ -156,6 +163,6 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 		rendezvous_push(rendezvous, now);
 	pair_met(pair, now);
 	rendezvous->counters.appointments++;
-	arrange(rendezvous, from, to);
+	arrange(rendezvous, pair, from, to);
 	rendezvous->ops.notice(rendezvous->ops.owner, RENDEZVOUS_APPOINTMENT, from, to->record.name);
 }

@@ -196,7 +196,7 @@ void rendezvous_link_up(struct rendezvous *rendezvous, usec_t now, struct rendez
 	node->is_linked = true;
 	node->record.is_online = true;
 	node->rtt = 0;
-	node->last_pong = node->next_ping = now;
+	node->last_pong = node->next_ping = node->changed = now;
 	node->requests = RENDEZVOUS_REQUEST_BURST;
 	node->requests_at = now;
 	node->report_allowed = 0;
@@ -226,6 +226,7 @@ void rendezvous_observe(struct rendezvous *rendezvous, usec_t now, struct rendez
 	if (address_is_equal(&node->observed, endpoint))
 		return;
 	node->observed = *endpoint;
+	node->changed = now;
 	if (refresh_candidates(node))
 		touch(rendezvous, now, node);
 	rendezvous->ops.notice(rendezvous->ops.owner, RENDEZVOUS_OBSERVED, node, "");

@@ -36,7 +36,8 @@
 #define RENDEZVOUS_PING_INTERVAL     (20 * USEC_PER_SEC)
 /* A link that answers no ping for so long is closed. */
 #define RENDEZVOUS_LINK_TIMEOUT	     (60 * USEC_PER_SEC)
-/* The initiating side starts so much after the opening one. */
+/* One side sends so much before the other: the higher key the first time, then in turns. There are NATs that move a
+ * mapping when the other side's packet comes first, and which side has one is not known. */
 #define RENDEZVOUS_OPEN_LEAD	     (10 * USEC_PER_MSEC)
 #define RENDEZVOUS_DELAY_MAX	     (2 * USEC_PER_SEC)
 /* Removals between two pushes; more of them make every node get a whole map. */
@@ -55,6 +56,7 @@ struct rendezvous_node {
 	bool needs_map;
 	usec_t rtt; /* of the control link; 0 = not known yet */
 	usec_t next_ping, last_pong;
+	usec_t changed; /* last linked, or observed elsewhere: what was tried before proves nothing */
 	usec_t report_allowed; /* a report that comes earlier waits */
 	bool has_report_waiting;
 	struct report waiting;
@@ -95,6 +97,7 @@ struct rendezvous_config {
 struct rendezvous_pair {
 	uint64_t hash; /* of both keys; 0 = unused */
 	usec_t last, interval;
+	bool is_swapped; /* the lower key sent first, the last time */
 };
 
 struct rendezvous_target {
