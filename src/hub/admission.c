@@ -54,7 +54,8 @@ static bool is_proof_valid(void *owner, const uint8_t verifier[STORE_VERIFIER_SI
 	return enrol_proof_is_valid(owner, verifier);
 }
 
-static void fill_answer(const struct hub *hub, const struct store_node *node, struct enrol_answer *answer)
+static void fill_answer(const struct hub *hub, const struct store_node *node,
+			struct enrol_answer *answer)
 {
 	const struct store_network *network = store_network(hub->store);
 
@@ -63,7 +64,8 @@ static void fill_answer(const struct hub *hub, const struct store_node *node, st
 	memcpy(answer->addresses, node->addresses, sizeof(answer->addresses));
 	answer->address_count = node->address_count;
 	for (size_t i = 0; i < network->pool_count; i++)
-		answer->hub_addresses[answer->hub_address_count++] = prefix_address(&network->pools[i]);
+		answer->hub_addresses[answer->hub_address_count++] =
+			prefix_address(&network->pools[i]);
 }
 
 static void decide(struct hub *hub, struct enrol_request *request, const struct address *from,
@@ -106,8 +108,8 @@ void admission_receive(struct hub *hub, usec_t now, struct port_packet *packet)
 
 	if (packet->data[0] != WIRE_CLASS_ENROL_REQUEST)
 		return;
-	switch (enrol_server_receive(hub->enrol, now, &packet->from, packet->data, packet->size, out,
-				     &size, &request)) {
+	switch (enrol_server_receive(hub->enrol, now, &packet->from, packet->data, packet->size,
+				     out, &size, &request)) {
 	case ENROL_IGNORE:
 		return;
 	case ENROL_SEND:

@@ -16,6 +16,7 @@
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "hub/hub_private.h"
+#include "proto/mask/mask.h"
 #include "sys/state/files.h"
 
 static int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -225,12 +226,13 @@ static int open_device(struct hub *hub)
 					      .on_handshake = on_handshake,
 					      .on_endpoint = on_endpoint,
 					      .on_gone = on_gone};
-	struct builtin_options options = {.interface = hub->options->interface,
-					  .mtu = hub->options->config->mtu,
-					  .listen_port = hub->options->config->listen_port,
-					  /* The hub forwards nothing between nodes (security 15). */
-					  .local = hub->options->config->addresses,
-					  .local_count = hub->options->config->address_count};
+	struct builtin_options options = {
+		.interface = hub->options->interface,
+		.mtu = hub->options->config->mtu,
+		.listen_port = hub->options->config->listen_port,
+		/* The hub forwards nothing between nodes (security 15). */
+		.local = hub->options->config->addresses,
+		.local_count = hub->options->config->address_count};
 	int error = builtin_new(hub->loop, &options, &events, &hub->builtin);
 
 	switch (-error) {
@@ -242,12 +244,14 @@ static int open_device(struct hub *hub)
 			    options.interface);
 	case ENOENT:
 	case ENODEV:
-		return fail("no /dev/net/tun here; load the tun module or give the container the device");
+		return fail("no /dev/net/tun here; load the tun module or give the container the "
+			    "device");
 	case EPERM:
 	case EACCES:
 		return fail("not allowed to create interface %s; run as root", options.interface);
 	case EADDRINUSE:
-		return fail("UDP port %u is in use; change ListenPort in hub.conf", options.listen_port);
+		return fail("UDP port %u is in use; change ListenPort in hub.conf",
+			    options.listen_port);
 	default:
 		return fail("cannot create interface %s: %s", options.interface, strerror(-error));
 	}
@@ -304,8 +308,8 @@ static void start_crypto(struct hub *hub)
 	pair_identity_init(hub->identity, &hub->options->config->private_key, network->id,
 			   network->site_secret, now, &random_system);
 	hub->enrol = secret_new(sizeof(*hub->enrol));
-	enrol_server_init(hub->enrol, &hub->identity->private_key, network->id, network->site_secret,
-			  hub->aead, &random_system, now);
+	enrol_server_init(hub->enrol, &hub->identity->private_key, network->id,
+			  network->site_secret, hub->aead, &random_system, now);
 	mask_key_derive(&hub->identity->public_key, network->site_secret, MASK_TO_LISTENER, &mask);
 	port_set_mask(builtin_port(hub->builtin), &mask);
 	secret_wipe(&mask, sizeof(mask));
@@ -339,8 +343,8 @@ static int start(struct hub *hub)
 		return -1;
 	error = links_listen(hub);
 	if (error)
-		return fail("cannot listen on %s port %d: %s", hub->options->interface, HUB_CONTROL_PORT,
-			    strerror(-error));
+		return fail("cannot listen on %s port %d: %s", hub->options->interface,
+			    HUB_CONTROL_PORT, strerror(-error));
 	hub->admin = admin_new(hub->store, hub->options->config);
 	error = ctl_listen(hub->loop, hub->options->socket, on_request, hub, &hub->ctl);
 	if (error)

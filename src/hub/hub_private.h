@@ -20,9 +20,9 @@
 #define HUB_LINKS_PENDING   256 /* not proved yet, in all */
 #define HUB_LINKS_PER_NODE  4
 #define HUB_LINK_PROOF_TIME (5 * USEC_PER_SEC)
-#define HUB_LINKS_MAX	    (MAP_NODES_MAX + HUB_LINKS_PENDING)
+#define HUB_LINKS_MAX       (MAP_NODES_MAX + HUB_LINKS_PENDING)
 /* Why a stream ends that waits for its last frame. */
-#define HUB_LINK_FINISH	    (2 * USEC_PER_SEC)
+#define HUB_LINK_FINISH     (2 * USEC_PER_SEC)
 
 struct hub;
 
@@ -56,7 +56,7 @@ struct hub {
 	struct admin *admin;
 	struct aead *aead;
 	struct pair_identity *identity; /* in secret memory */
-	struct enrol_server *enrol;	/* likewise */
+	struct enrol_server *enrol;     /* likewise */
 	struct rendezvous *rendezvous;
 	struct list links;
 	struct loop_timer tick_timer;

@@ -1,5 +1,5 @@
-/* Control links of the nodes: accepted on the tunnel interface only, from a node's own address only, and only from
- * whoever proves the pair's api key (security 5). */
+/* Control links of the nodes: accepted on the tunnel interface only, from a node's own address
+ * only, and only from whoever proves the pair's api key (security 5). */
 #include <errno.h>
 #include <string.h>
 
@@ -146,7 +146,7 @@ void links_stop(struct hub *hub)
 		if (hub->listeners[i])
 			stream_listener_free(take(hub->listeners[i]));
 	}
-	list_for_each_safe(link, after, &hub->links, entry)
+	list_for_each_safe (link, after, &hub->links, entry)
 		link_free(link);
 }
 

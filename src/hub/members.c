@@ -39,17 +39,19 @@ int members_add(struct hub *hub, const struct store_node *stored)
 	int error;
 
 	to_record(stored, &record);
-	error = rendezvous_add(hub->rendezvous, loop_now(hub->loop), store_revision(hub->store), &record,
-			       &node);
+	error = rendezvous_add(hub->rendezvous, loop_now(hub->loop), store_revision(hub->store),
+			       &record, &node);
 	if (error)
 		return error;
 	member = container_of(node, struct hub_node, node);
 	error = add_device(hub, member);
 	if (error) {
-		rendezvous_remove(hub->rendezvous, loop_now(hub->loop), store_revision(hub->store), node);
+		rendezvous_remove(hub->rendezvous, loop_now(hub->loop), store_revision(hub->store),
+				  node);
 		return error;
 	}
-	/* Where it was last: the hub can greet it at once, and others may know after our restart. */
+	/* Where it was last: the hub can greet it at once, and others may know after our restart.
+	 */
 	if (stored->endpoint.family != FAMILY_NONE) {
 		builtin_peer_set_endpoint(member->device, &stored->endpoint);
 		builtin_peer_start_handshake(member->device);
@@ -115,7 +117,8 @@ void members_rename(struct hub *hub, const struct key *key, const char *name)
 	if (!node)
 		return;
 	log_info("member-renamed peer=%s name=%s", node->record.name, name);
-	rendezvous_rename(hub->rendezvous, loop_now(hub->loop), store_revision(hub->store), node, name);
+	rendezvous_rename(hub->rendezvous, loop_now(hub->loop), store_revision(hub->store), node,
+			  name);
 	hub_rearm(hub);
 }
 
@@ -129,7 +132,8 @@ void members_observe(struct hub *hub, struct builtin_peer *device)
 	builtin_peer_get_statistics(device, &statistics);
 	if (statistics.endpoint.family == FAMILY_NONE)
 		return;
-	rendezvous_observe(hub->rendezvous, loop_now(hub->loop), &member->node, &statistics.endpoint);
+	rendezvous_observe(hub->rendezvous, loop_now(hub->loop), &member->node,
+			   &statistics.endpoint);
 	if (store_observe(hub->store, &member->node.record.key, &statistics.endpoint, time(NULL)) !=
 	    STORE_OK)
 		log_warn("endpoint-not-kept peer=%s error=\"%s\"", member->node.record.name,

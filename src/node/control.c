@@ -43,8 +43,8 @@ static void ping_end(struct node_ping *ping)
 {
 	struct ctl_reply *reply = ping->reply;
 
-	reply_json(reply, json_pack("{s:b, s:i, s:i}", "end", 1, "sent", (int)ping->sent, "received",
-				    (int)ping->received));
+	reply_json(reply, json_pack("{s:b, s:i, s:i}", "end", 1, "sent", (int)ping->sent,
+				    "received", (int)ping->received));
 	ping_free(ping);
 	ctl_reply_end(reply);
 }
@@ -84,11 +84,11 @@ static void ping_answer(struct node_ping *ping, struct agent_peer *peer, const s
 
 	ping->is_waiting = false;
 	ping->received++;
-	reply_json(ping->reply,
-		   json_pack("{s:s, s:i, s:f, s:s, s:o}", "from", peer->record.name, "seq",
-			     (int)ping->sent, "rtt_ms", (double)rtt / 1000.0, "address",
-			     address_print(from, text), "path", path));
-	is_last = ping->sent == ping->count || (ping->until_direct && agent_rung(peer) != RUNG_NONE);
+	reply_json(ping->reply, json_pack("{s:s, s:i, s:f, s:s, s:o}", "from", peer->record.name,
+					  "seq", (int)ping->sent, "rtt_ms", (double)rtt / 1000.0,
+					  "address", address_print(from, text), "path", path));
+	is_last =
+		ping->sent == ping->count || (ping->until_direct && agent_rung(peer) != RUNG_NONE);
 	if (is_last)
 		ping_end(ping);
 }
@@ -98,7 +98,7 @@ void node_ping_answered(struct node *node, struct agent_peer *peer, const struct
 {
 	struct node_ping *ping, *after;
 
-	list_for_each_safe(ping, after, &node->pings, entry) {
+	list_for_each_safe (ping, after, &node->pings, entry) {
 		if (ping->is_waiting && key_is_equal(&ping->peer, &peer->record.key))
 			ping_answer(ping, peer, from, rtt);
 	}
@@ -116,7 +116,8 @@ static void request_ping(struct node *node, json_t *request, struct ctl_reply *r
 		return;
 	}
 	if (!peer->has_device) {
-		reply_error(reply, "this node is not in use: its key changed, or the map has expired");
+		reply_error(reply,
+			    "this node is not in use: its key changed, or the map has expired");
 		return;
 	}
 	if (node->ping_count >= PINGS_MAX) {
@@ -177,7 +178,8 @@ static void on_request(void *owner, const char *text, size_t size, struct ctl_re
 		reply_done(reply, json_pack("{s:b, s:i}", "ok", 1, "pid", (int)getpid()));
 		loop_stop(node->loop);
 	} else {
-		reply_error(reply, "this daemon does not know that command; is it an older version?");
+		reply_error(reply,
+			    "this daemon does not know that command; is it an older version?");
 	}
 	json_decref(request);
 }

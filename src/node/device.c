@@ -8,6 +8,7 @@
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "node/node_private.h"
+#include "proto/mask/mask.h"
 #include "sys/state/files.h"
 
 static struct agent_peer *peer_new(void *owner)
@@ -97,7 +98,8 @@ static void start_handshake(void *owner, struct agent_peer *peer)
 	builtin_peer_start_handshake(peer->owner);
 }
 
-static void get_traffic(void *owner, const struct agent_peer *peer, struct agent_traffic *ret_traffic)
+static void get_traffic(void *owner, const struct agent_peer *peer,
+			struct agent_traffic *ret_traffic)
 {
 	struct builtin_peer_statistics statistics;
 
@@ -153,7 +155,8 @@ static void save(void *owner)
 	node_save_map(owner);
 }
 
-static void ping_answer(void *owner, struct agent_peer *peer, const struct address *from, usec_t rtt)
+static void ping_answer(void *owner, struct agent_peer *peer, const struct address *from,
+			usec_t rtt)
 {
 	node_ping_answered(owner, peer, from, rtt);
 }
@@ -178,7 +181,8 @@ static void notice(void *owner, enum agent_notice what, struct agent_peer *peer,
 		log_warn("record-skipped interface=%s %s", interface, text);
 		break;
 	case NOTICE_KEY_CHANGED:
-		log_error("key-changed interface=%s peer=%s remedy=\"wayleave trust %s\" reason=\"%s\"",
+		log_error("key-changed interface=%s peer=%s remedy=\"wayleave trust %s\" "
+			  "reason=\"%s\"",
 			  interface, name, name, text);
 		break;
 	case NOTICE_NEW_INCARNATION:
@@ -197,7 +201,8 @@ static void notice(void *owner, enum agent_notice what, struct agent_peer *peer,
 		log_warn("path-lost interface=%s peer=%s reason=\"%s\"", interface, name, text);
 		break;
 	case NOTICE_MAP_EXPIRED:
-		log_error("map-expired interface=%s remedy=\"bring the hub back, or raise MaxMapAge\"",
+		log_error("map-expired interface=%s remedy=\"bring the hub back, or raise "
+			  "MaxMapAge\"",
 			  interface);
 		break;
 	case NOTICE_REMOVED:
@@ -275,7 +280,8 @@ static void on_gone(void *owner)
 {
 	struct node *node = owner;
 
-	log_error("interface-gone interface=%s reason=\"somebody deleted it\"", node->interface_name);
+	log_error("interface-gone interface=%s reason=\"somebody deleted it\"",
+		  node->interface_name);
 	node->exit_code = 1;
 	loop_stop(node->loop);
 }

@@ -1,4 +1,5 @@
-/* The hub as this node reaches it: its address, its WireGuard peer, and the control link through the tunnel. */
+/* The hub as this node reaches it: its address, its WireGuard peer, and the control link through
+ * the tunnel. */
 #include <errno.h>
 #include <string.h>
 
@@ -80,7 +81,8 @@ static void on_hub_timer(void *owner, usec_t now)
 
 	builtin_peer_get_statistics(node->hub.peer, &statistics);
 	loop_timer_set(node->loop, &node->hub.timer, now + HUB_ENDPOINT_PATIENCE);
-	if (statistics.last_received && usec_since(now, statistics.last_received) < 3 * USEC_PER_MINUTE)
+	if (statistics.last_received &&
+	    usec_since(now, statistics.last_received) < 3 * USEC_PER_MINUTE)
 		return;
 	if (node->hub.endpoint_count > 1)
 		use_endpoint(node, node->hub.endpoint + 1);
@@ -92,8 +94,8 @@ static void on_hub_timer(void *owner, usec_t now)
 	}
 }
 
-/* Our addresses or routes changed: let the hub see us from there, and if its last endpoint was learned by roaming,
- * go back to the configured one. */
+/* Our addresses or routes changed: let the hub see us from there, and if its last endpoint was
+ * learned by roaming, go back to the configured one. */
 void node_hub_nudge(struct node *node)
 {
 	if (!node->hub.endpoint_count)
@@ -124,7 +126,8 @@ const char *node_waits_for(const struct node *node)
 		return "the hub's name to resolve";
 	builtin_peer_get_statistics(node->hub.peer, &statistics);
 	if (!statistics.last_handshake)
-		return "the hub to answer (is its UDP port reachable, and is this node's key registered?)";
+		return "the hub to answer (is its UDP port reachable, and is this node's key "
+		       "registered?)";
 	return "the hub's control port";
 }
 
@@ -170,7 +173,8 @@ static void on_open(void *owner)
 	uint8_t hello[LINK_HELLO_SIZE];
 	struct key api;
 
-	if (pair_derive(&node->agent->identity, &node->config->hub_key, NULL, PAIR_API, PAIR_BOTH, &api)) {
+	if (pair_derive(&node->agent->identity, &node->config->hub_key, NULL, PAIR_API, PAIR_BOTH,
+			&api)) {
 		drop_link(node);
 		return;
 	}
@@ -235,7 +239,8 @@ static void connect_link(struct node *node)
 	link_enter(node, LINK_CONNECTING);
 	error = stream_connect(node->loop, &options, &link_handlers, node, &node->link.stream);
 	if (error) {
-		log_debug("hub-link interface=%s error=\"%s\"", node->interface_name, strerror(-error));
+		log_debug("hub-link interface=%s error=\"%s\"", node->interface_name,
+			  strerror(-error));
 		drop_link(node);
 	}
 }

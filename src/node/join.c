@@ -94,8 +94,8 @@ static void receive(struct joining *joining, struct udp *udp)
 
 	while (udp_receive(udp, &message, 1) > 0) {
 		if (message.size == message.segment_size && is_target(joining, &message.remote))
-			enrol_client_receive(&joining->client, loop_now(joining->loop), message.data,
-					     message.size);
+			enrol_client_receive(&joining->client, loop_now(joining->loop),
+					     message.data, message.size);
 		message.capacity = sizeof(joining->buffer);
 	}
 	proceed(joining, loop_now(joining->loop));
@@ -142,9 +142,9 @@ static void on_resolved(void *owner, const struct address *addresses, size_t cou
 static void resolve_next(struct joining *joining)
 {
 	while (joining->resolving < joining->endpoint_count) {
-		int error = resolve_start(joining->resolve,
-					  joining->endpoints[joining->resolving].host, on_resolved,
-					  joining, &joining->request);
+		int error =
+			resolve_start(joining->resolve, joining->endpoints[joining->resolving].host,
+				      on_resolved, joining, &joining->request);
 
 		if (!error)
 			return;
@@ -159,7 +159,8 @@ static int open_sockets(struct joining *joining)
 	int error = -EAFNOSUPPORT;
 
 	for (size_t i = 0; i < 2; i++) {
-		struct udp_options options = {.bind = {.family = families[i]}, .buffer_size = 65536};
+		struct udp_options options = {.bind = {.family = families[i]},
+					      .buffer_size = 65536};
 		int result = udp_open(&options, &joining->sockets[i]);
 
 		if (result) {
@@ -219,12 +220,14 @@ static void fill_config(const struct joining *joining, struct node_config *confi
 	config->endpoint_count = joining->endpoint_count;
 }
 
-static int conclude(struct joining *joining, struct node_config *ret_config, struct buffer *ret_error)
+static int conclude(struct joining *joining, struct node_config *ret_config,
+		    struct buffer *ret_error)
 {
 	const struct enrol_answer *answer = &joining->client.answer;
 
 	if (joining->client.state != ENROL_DONE) {
-		buffer_print(ret_error, "the hub at %s did not answer", joining->client.join.endpoints[0]);
+		buffer_print(ret_error, "the hub at %s did not answer",
+			     joining->client.join.endpoints[0]);
 		if (!joining->target_count || joining->last_error)
 			buffer_print(ret_error, " (%s)",
 				     joining->last_error ? strerror(-joining->last_error)
@@ -285,8 +288,8 @@ int node_join(const struct node_join_options *options, struct node_config *ret_c
 	if (!error)
 		error = open_sockets(joining);
 	if (!error)
-		error = enrol_client_init(&joining->client, options->join, &key, options->name, aead,
-					  &random_system, loop_now(joining->loop));
+		error = enrol_client_init(&joining->client, options->join, &key, options->name,
+					  aead, &random_system, loop_now(joining->loop));
 	secret_wipe(&key, sizeof(key));
 	if (error) {
 		buffer_print(ret_error, "cannot join: %s", strerror(-error));

@@ -160,9 +160,11 @@ static void load_map(struct node *node)
 		return;
 	if (!error && !stat(node->map_path, &status) && time(NULL) > status.st_mtime)
 		age = (usec_t)(time(NULL) - status.st_mtime) * USEC_PER_SEC;
-	if (error || !agent_load(node->agent, loop_now(node->loop), (uint8_t *)bytes.data, bytes.size, age))
+	if (error ||
+	    !agent_load(node->agent, loop_now(node->loop), (uint8_t *)bytes.data, bytes.size, age))
 		log_warn("map-not-loaded interface=%s file=%s error=\"%s\"", node->interface_name,
-			 node->map_path, error ? strerror(-error) : "damaged, or of another network");
+			 node->map_path,
+			 error ? strerror(-error) : "damaged, or of another network");
 	secret_wipe(bytes.data, bytes.size);
 }
 
@@ -196,10 +198,12 @@ static int device_error(struct node *node, int error)
 	switch (-error) {
 	case EBUSY:
 	case EEXIST:
-		return fail(node, "interface %s exists and is not ours; choose another with -i", name);
+		return fail(node, "interface %s exists and is not ours; choose another with -i",
+			    name);
 	case ENOENT:
 	case ENODEV:
-		return fail(node, "no /dev/net/tun here; load the tun module or give the container the device");
+		return fail(node, "no /dev/net/tun here; load the tun module or give the container "
+				  "the device");
 	case EPERM:
 	case EACCES:
 		return fail(node, "not allowed to create interface %s; run as root", name);
@@ -236,7 +240,8 @@ static int set_up_interface(struct node *node)
 	int error = netlink_interface_claim(node->netlink, node->interface_name, &node->interface);
 
 	for (size_t i = 0; i < node->config->address_count && !error; i++)
-		error = netlink_interface_add_address(&node->interface, &node->config->addresses[i]);
+		error = netlink_interface_add_address(&node->interface,
+						      &node->config->addresses[i]);
 	if (!error)
 		error = netlink_interface_set_up(&node->interface, node->config->mtu);
 	if (error)
@@ -270,7 +275,8 @@ static int take_lock(struct node *node)
 	if (!error)
 		error = state_lock_take(path, &node->lock, &holder);
 	if (error == -EBUSY)
-		return fail(node, "another wayleave runs on %s (pid %d); `wayleave down -i %s` ends it",
+		return fail(node,
+			    "another wayleave runs on %s (pid %d); `wayleave down -i %s` ends it",
 			    node->interface_name, (int)holder, node->interface_name);
 	if (error)
 		return fail(node, "cannot lock %s: %s%s", path, strerror(-error),

@@ -16,19 +16,19 @@
 #include "sys/stream/stream.h"
 
 /* The hub's control port, on its tunnel addresses. */
-#define HUB_CONTROL_PORT       51821
-#define LINK_CONNECT_TIMEOUT   (5 * USEC_PER_SEC)
-#define LINK_RETRY	       (250 * USEC_PER_MSEC)
-#define LINK_RETRY_MAX	       (10 * USEC_PER_SEC)
+#define HUB_CONTROL_PORT      51821
+#define LINK_CONNECT_TIMEOUT  (5 * USEC_PER_SEC)
+#define LINK_RETRY            (250 * USEC_PER_MSEC)
+#define LINK_RETRY_MAX        (10 * USEC_PER_SEC)
 /* A hub endpoint that gave no handshake for so long is exchanged for the next. */
-#define HUB_ENDPOINT_PATIENCE  (6 * USEC_PER_SEC)
-#define HUB_RESOLVE_RETRY      (5 * USEC_PER_SEC)
+#define HUB_ENDPOINT_PATIENCE (6 * USEC_PER_SEC)
+#define HUB_RESOLVE_RETRY     (5 * USEC_PER_SEC)
 /* `up` returns after this long in any case, and says what it still waits for. */
-#define UP_PATIENCE	       (5 * USEC_PER_SEC)
-#define MAP_SAVE_RETRY	       (30 * USEC_PER_SEC)
-#define MAP_FILE_MAX	       (8u << 20)
-#define PING_TIMEOUT	       (1 * USEC_PER_SEC)
-#define PINGS_MAX	       16
+#define UP_PATIENCE           (5 * USEC_PER_SEC)
+#define MAP_SAVE_RETRY        (30 * USEC_PER_SEC)
+#define MAP_FILE_MAX          (8u << 20)
+#define PING_TIMEOUT          (1 * USEC_PER_SEC)
+#define PINGS_MAX             16
 
 struct node;
 

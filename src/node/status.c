@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "node/node_private.h"
 #include "port/port.h"
+#include "proto/path/path.h"
 
 static json_t *address_list(const struct prefix *addresses, size_t count)
 {
@@ -63,7 +64,8 @@ json_t *node_path_json(const struct agent_peer *peer, usec_t now, unsigned mtu)
 			    present ? json_string(address_print(&present->address, text))
 				    : json_null());
 	json_object_set_new(path, "mtu", present ? json_integer(mtu) : json_null());
-	json_object_set_new(path, "rtt_ms", present ? json_real(milliseconds(present->rtt)) : json_null());
+	json_object_set_new(path, "rtt_ms",
+			    present ? json_real(milliseconds(present->rtt)) : json_null());
 	json_object_set_new(path, "loss_percent",
 			    present ? json_real(peer->path.loss_permille / 10.0) : json_null());
 	json_object_set_new(path, "since_s",
@@ -105,7 +107,8 @@ static json_t *hub_json(const struct node *node)
 	for (size_t i = 0; i < node->config->hub_address_count; i++)
 		hosts[i] = prefix_of_host(&node->config->hub_addresses[i]);
 	builtin_peer_get_statistics(node->hub.peer, &statistics);
-	json_object_set_new(hub, "name", agent->has_map ? json_string(agent->map.hub_name) : json_null());
+	json_object_set_new(hub, "name",
+			    agent->has_map ? json_string(agent->map.hub_name) : json_null());
 	json_object_set_new(hub, "public_key", key_json(&node->config->hub_key));
 	json_object_set_new(hub, "addresses", address_list(hosts, node->config->hub_address_count));
 	json_object_set_new(hub, "connected", json_boolean(node->link.state == LINK_UP));
@@ -119,7 +122,8 @@ static json_t *hub_json(const struct node *node)
 	json_object_set_new(hub, "since_s", json_real(seconds(usec_since(now, node->link.since))));
 	json_object_set_new(hub, "last_handshake_s", age_json(now, statistics.last_handshake));
 	json_object_set_new(hub, "waits_for",
-			    node->link.state == LINK_UP ? json_null() : json_string(node_waits_for(node)));
+			    node->link.state == LINK_UP ? json_null()
+							: json_string(node_waits_for(node)));
 	return hub;
 }
 
@@ -134,7 +138,8 @@ static json_t *counters_json(const struct node *node)
 	builtin_get_counters(node->builtin, &device);
 	port_get_counters(builtin_port(node->builtin), &port);
 	for (int i = 0; i < BUILTIN_DROP_COUNT; i++)
-		json_object_set_new(drops, builtin_drop_name(i), json_integer((json_int_t)device.drops[i]));
+		json_object_set_new(drops, builtin_drop_name(i),
+				    json_integer((json_int_t)device.drops[i]));
 	for (int i = 0; i < PORT_DROP_COUNT; i++) {
 		snprintf(name, sizeof(name), "port-%s", port_drop_name(i));
 		json_object_set_new(drops, name, json_integer((json_int_t)port.drops[i]));
@@ -147,11 +152,14 @@ static json_t *counters_json(const struct node *node)
 	json_object_set_new(drops, "candidates-refused",
 			    json_integer((json_int_t)agent->candidates_refused));
 	json_object_set_new(drops, "maps-refused", json_integer((json_int_t)agent->maps_refused));
-	json_object_set_new(drops, "records-skipped", json_integer((json_int_t)agent->records_skipped));
+	json_object_set_new(drops, "records-skipped",
+			    json_integer((json_int_t)agent->records_skipped));
 	json_object_set_new(counters, "drops", drops);
 	json_object_set_new(counters, "probes_sent", json_integer((json_int_t)agent->probes_sent));
-	json_object_set_new(counters, "answers_sent", json_integer((json_int_t)agent->answers_sent));
-	json_object_set_new(counters, "appointments", json_integer((json_int_t)agent->appointments));
+	json_object_set_new(counters, "answers_sent",
+			    json_integer((json_int_t)agent->answers_sent));
+	json_object_set_new(counters, "appointments",
+			    json_integer((json_int_t)agent->appointments));
 	json_object_set_new(counters, "rx_datagrams", json_integer((json_int_t)port.rx_datagrams));
 	json_object_set_new(counters, "rx_calls", json_integer((json_int_t)port.rx_calls));
 	json_object_set_new(counters, "tx_datagrams", json_integer((json_int_t)port.tx_datagrams));
@@ -173,12 +181,14 @@ json_t *node_status(const struct node *node)
 	json_object_set_new(status, "public_key", key_json(&agent->identity.public_key));
 	json_object_set_new(status, "addresses", own_addresses(node));
 	json_object_set_new(status, "device", json_string("builtin"));
-	json_object_set_new(status, "listen_port", json_integer(port_number(builtin_port(node->builtin))));
+	json_object_set_new(status, "listen_port",
+			    json_integer(port_number(builtin_port(node->builtin))));
 	json_object_set_new(status, "map_age_s",
-			    agent->has_map ? json_real(seconds(agent_map_age(agent, now))) : json_null());
+			    agent->has_map ? json_real(seconds(agent_map_age(agent, now)))
+					   : json_null());
 	json_object_set_new(status, "map_revision", json_integer((json_int_t)agent->map.revision));
 	json_object_set_new(status, "hub", hub_json(node));
-	list_for_each(peer, &agent->peers, entry) {
+	list_for_each (peer, &agent->peers, entry) {
 		if (peer->is_member)
 			json_array_append_new(peers, peer_json(node, peer));
 	}

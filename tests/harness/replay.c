@@ -1,5 +1,5 @@
-/* main() of a fuzz target outside libFuzzer: runs LLVMFuzzerTestOneInput over files and folders given as
- * arguments, so that every corpus is replayed as an ordinary test. */
+/* main() of a fuzz target outside libFuzzer: runs LLVMFuzzerTestOneInput over files and folders
+ * given as arguments, so that every corpus is replayed as an ordinary test. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "proto/mask/mask.h"
 #include "proto/pair/pair.h"
 #include "proto/path/budget.h"
 #include "proto/path/path.h"

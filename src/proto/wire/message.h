@@ -33,7 +33,8 @@ enum message_kind {
 	MESSAGE_REPORT = 16,
 	MESSAGE_CONNECT = 17,
 	MESSAGE_PONG = 18,
-	MESSAGE_ALIVE = 19, /* no meaning but its way: a hub that restarted refuses the old connection at once */
+	MESSAGE_ALIVE = 19, /* no meaning but its way: a hub that restarted refuses the old
+			       connection at once */
 };
 
 enum candidate_kind {
