@@ -1,6 +1,6 @@
 #include <pthread.h>
 
-#include "test_world.h"
+#include "proto/noise/test_world.h"
 #include "wireguard.h"
 
 static void a_second_implementation_seals_the_same_packets(void **state)

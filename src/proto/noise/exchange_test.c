@@ -1,4 +1,4 @@
-#include "test_world.h"
+#include "proto/noise/test_world.h"
 
 /* Delivers the first datagram of the queue and says what became of it. */
 static enum wg_drop deliver_one(struct world *world)

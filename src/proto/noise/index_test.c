@@ -1,4 +1,4 @@
-#include "test_world.h"
+#include "proto/noise/test_world.h"
 
 /* First a value that is taken and one that must not be, then others. */
 static void script_fill(void *owner, void *out, size_t size)

@@ -1,4 +1,4 @@
-#include "test_world.h"
+#include "proto/noise/test_world.h"
 
 static enum wg_drop accepts(struct world *world, const uint8_t *packet, size_t size, size_t *ret)
 {

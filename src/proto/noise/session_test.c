@@ -1,6 +1,6 @@
 #include <pthread.h>
 
-#include "test_world.h"
+#include "proto/noise/test_world.h"
 
 /* ---- where keypairs go ---- */
 

@@ -1,4 +1,4 @@
-#include "test_world.h"
+#include "proto/noise/test_world.h"
 
 /* When the next message leaves that side, within the time; 0 when none does. */
 static usec_t next_send(struct world *world, struct side *side, usec_t within)

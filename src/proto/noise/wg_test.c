@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "test_world.h"
+#include "proto/noise/test_world.h"
 
 static void a_peer_is_found_by_its_key_until_it_is_removed(void **state)
 {
