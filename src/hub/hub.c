@@ -67,7 +67,7 @@ static void node_free(void *owner, struct rendezvous_node *node)
 {
 	struct hub_node *member = container_of(node, struct hub_node, node);
 
-	(void)owner;
+	links_forget(owner, member);
 	if (member->device)
 		builtin_peer_remove(member->device);
 	secret_free(member, sizeof(*member));

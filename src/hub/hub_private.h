@@ -78,6 +78,8 @@ int links_listen(struct hub *hub);
 void links_stop(struct hub *hub);
 void links_send(struct hub *hub, struct rendezvous_node *node, const void *data, size_t size);
 void links_close(struct hub *hub, struct rendezvous_node *node);
+/* The node is about to go: connections in its name, also those that proved nothing yet, are nobody's. */
+void links_forget(struct hub *hub, const struct hub_node *node);
 
 /* admission.c: tokens */
 void admission_receive(struct hub *hub, usec_t now, struct port_packet *packet);

@@ -179,3 +179,13 @@ void links_close(struct hub *hub, struct rendezvous_node *node)
 	stream_set_deadline(link->stream, loop_now(hub->loop) + HUB_LINK_FINISH);
 	stream_finish(link->stream);
 }
+
+void links_forget(struct hub *hub, const struct hub_node *node)
+{
+	struct hub_link *link;
+
+	list_for_each(link, &hub->links, entry) {
+		if (link->node == node)
+			link->node = NULL;
+	}
+}

@@ -1,0 +1,44 @@
+"""What a stranger can still do with what he is given: connections that prove nothing, and time.
+
+    a public --- core --- hub 203.0.113.10
+"""
+
+import os
+import socket
+import stat
+
+import pytest
+from harness import Hub, ping
+
+HUB = "203.0.113.10"
+CONTROL_PORT = 51821
+CLOSED_SECONDS = 8
+
+
+@pytest.fixture
+def hub(net):
+    return Hub(net.public("hub", HUB))
+
+
+@pytest.fixture
+def a(net, hub):
+    return hub.node(net.public("a", "203.0.113.20"))
+
+
+@pytest.mark.parametrize("last_word", [b"", b"\x34\0\0\0WLC1" + bytes(48)], ids=["silence", "false proof"])
+def test_a_removed_nodes_half_open_connection_harms_nobody(net, hub, a, last_word):
+    """A local user on a node connects and proves nothing; the node is removed before his time is up."""
+    tcp = a.host.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with tcp:
+        tcp.settimeout(CLOSED_SECONDS)
+        tcp.connect((hub.address, CONTROL_PORT))
+        hub.hub("node", "remove", "a")
+        tcp.sendall(last_word)
+        try:
+            assert tcp.recv(100) == b""
+        except (ConnectionResetError, TimeoutError):
+            pass  # the tunnel is gone, too
+    assert hub.process.poll() is None, "the hub lives"
+    assert hub.hub("node", "list").stdout.count("203.0.113.20") == 0
+    b = hub.node(net.public("b", "203.0.113.30"))
+    assert ping(b.host, hub.address) == 1
