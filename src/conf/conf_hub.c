@@ -8,8 +8,8 @@
 #include "base/text.h"
 #include "crypto/secret.h"
 
-/* More than any hub_config_print() needs: 16 addresses, 8 endpoints of 262 characters. */
-#define HUB_CONFIG_TEXT_MAX 8192
+/* More than any hub_config_print() needs: 4 addresses, 4 endpoints of 262 characters. */
+#define HUB_CONFIG_TEXT_MAX 4096
 
 static int read_private_key(void *place, const char *value)
 {

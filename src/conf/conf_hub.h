@@ -12,8 +12,9 @@
 #include "conf/ini.h"
 #include "conf/values.h"
 
-#define CONF_ADDRESSES_MAX 16
-#define CONF_ENDPOINTS_MAX 8
+/* What one record of the map and one join string can hold (proto/wire). */
+#define CONF_ADDRESSES_MAX 4
+#define CONF_ENDPOINTS_MAX 4
 #define CONF_NAME_SIZE     64
 #define CONF_DEFAULT_MTU   1420
 

@@ -8,8 +8,8 @@
 #include "base/text.h"
 #include "crypto/secret.h"
 
-/* More than any node_config_print() needs: 64 routes, 8 endpoints of 262 characters. */
-#define NODE_CONFIG_TEXT_MAX 16384
+/* More than any node_config_print() needs: 16 routes, 4 endpoints of 262 characters. */
+#define NODE_CONFIG_TEXT_MAX 4096
 
 #define BASE64_NETWORK_SIZE  25 /* 16 bytes, with NUL */
 

@@ -15,7 +15,7 @@
 #include "conf/values.h"
 
 #define CONF_NETWORK_SIZE      16
-#define CONF_ROUTES_MAX        64
+#define CONF_ROUTES_MAX        16 /* as many as proto/agent looks at */
 #define CONF_DEFAULT_KEEPALIVE 25 /* seconds; below the 30 s that Linux keeps a new UDP mapping */
 #define CONF_DEFAULT_MAP_AGE   (30 * USEC_PER_DAY)
 
