@@ -28,13 +28,15 @@ int state_create_file(const char *path, const void *data, size_t size, mode_t mo
 /* Removes the file and syncs the folder; a missing file is no error. */
 int state_remove_file(const char *path);
 
-/* Appends the whole file to out. 0 or -errno: -EFBIG above limit bytes, -EISDIR. Room is taken
+/* Appends the whole file to out. 0 or -errno: -EFBIG above limit bytes, -EISDIR,
+ * -EAGAIN it grew meanwhile. Room is taken
  * once, so that no copy of a key is left in freed memory; the caller wipes out. */
 int state_read_file(const char *path, size_t limit, struct buffer *out);
 /* The same for files that hold keys: -EKEYREJECTED when anybody but the owner may read or write the
  * file, or when it belongs to neither us nor root. */
 int state_read_secret_file(const char *path, size_t limit, struct buffer *out);
 
-/* One clause, to be freed: "cannot write /var/lib/wayleave/map: no space left on device; the old
- * one is intact". action: "read", "write", .. ; error: a -errno from above. */
+/* One clause with the remedy where there is one, to be freed: "cannot write /var/lib/wayleave/map:
+ * no space left on the disk; nothing was changed". action: "read", "write", ..; error: a -errno
+ * from above. */
 char *state_describe(const char *action, const char *path, int error);

@@ -2,53 +2,83 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 
-/* flock(2) has no timeout; a command that waits looks this often. */
-#define LOOK_EVERY_MS 20
+/* The kernel cannot wait for a lock with a time limit; asking this often is soon enough for a
+ * person. */
+#define WAIT_STEP (20 * USEC_PER_MSEC)
 
 struct state_lock {
 	int fd;
 };
 
-static pid_t read_holder(int fd)
+static int lock_file(int fd, int command, struct flock *ret_lock)
 {
-	char text[24] = "";
-	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
-
-	return size > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+	*ret_lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	return fcntl(fd, command, ret_lock) ? -errno : 0;
 }
 
-static int write_holder(int fd)
+/* 0 when it is not there or not a number. */
+static pid_t read_holder(int fd)
 {
-	char text[24];
+	char text[16] = "";
+	uint64_t id;
+
+	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+		return 0;
+	return text_to_u64(text_trim(text), INT32_MAX, &id) ? 0 : (pid_t)id;
+}
+
+/* Only comfort: a full disk does not keep the lock from being held. */
+static void write_holder(int fd)
+{
+	char text[16];
 	int size = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 
-	/* Only for messages: a full disk must not keep anybody from the lock. */
-	if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)size, 0) != size)
-		return 0;
-	return 0;
+	if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)size, 0) < 0)
+		return;
+}
+
+static bool is_same_file(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return !fstat(fd, &ours) && !stat(path, &there) && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
 }
 
 int state_lock_take(const char *path, struct state_lock **ret_lock, pid_t *ret_holder)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), error;
+	struct flock lock;
+	int fd, error;
 
 	if (ret_holder)
 		*ret_holder = 0;
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	for (;;) {
+		/* 0600: who can open the file can hold the lock against us. */
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return -errno;
+		error = lock_file(fd, F_OFD_SETLK, &lock);
+		if (error || is_same_file(fd, path))
+			break;
+		/* The file was removed between open and lock: another would lock a new one. */
+		close(fd);
+	}
+	if (error == -EAGAIN || error == -EACCES) {
+		error = -EBUSY;
 		if (ret_holder)
 			*ret_holder = read_holder(fd);
+	}
+	if (error) {
 		close(fd);
 		return error;
 	}
@@ -58,24 +88,17 @@ int state_lock_take(const char *path, struct state_lock **ret_lock, pid_t *ret_h
 	return 0;
 }
 
-static usec_t monotonic(void)
+int state_lock_wait(const char *path, usec_t timeout, struct state_lock **ret_lock,
+		    pid_t *ret_holder)
 {
-	struct timespec now;
+	const struct timespec step = {.tv_nsec = WAIT_STEP * 1000};
+	int error;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (usec_t)now.tv_sec * USEC_PER_SEC + (usec_t)now.tv_nsec / 1000;
-}
-
-int state_lock_wait(const char *path, usec_t timeout, struct state_lock **ret_lock, pid_t *ret_holder)
-{
-	usec_t end = monotonic() + timeout;
-
-	for (;;) {
-		int error = state_lock_take(path, ret_lock, ret_holder);
-
-		if (error != -EBUSY || monotonic() >= end)
+	for (usec_t waited = 0;; waited += WAIT_STEP) {
+		error = state_lock_take(path, ret_lock, ret_holder);
+		if (error != -EBUSY || waited >= timeout)
 			return error;
-		poll(NULL, 0, LOOK_EVERY_MS);
+		nanosleep(&step, NULL);
 	}
 }
 
@@ -89,13 +112,17 @@ void state_lock_free(struct state_lock *lock)
 
 pid_t state_lock_holder(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), error;
+	struct flock lock;
 	pid_t holder = 0;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (flock(fd, LOCK_SH | LOCK_NB))
-		holder = errno == EWOULDBLOCK ? read_holder(fd) : -errno;
+	error = lock_file(fd, F_OFD_GETLK, &lock);
+	if (!error && lock.l_type != F_UNLCK) {
+		holder = read_holder(fd);
+		error = holder ? 0 : -EBUSY;
+	}
 	close(fd);
-	return holder;
+	return error ? error : holder;
 }

@@ -1,5 +1,6 @@
-/* One instance at a time: an flock(2) on a file that holds the owner's process id. The lock is gone
- * with its process, however that dies; the file stays. */
+/* One instance at a time: a lock on a file that holds the owner's process id (fcntl(2), open file
+ * description locks: asking who has it never stands in anybody's way). The lock is gone with its
+ * process, however that dies; the file stays. */
 #pragma once
 
 #include <sys/types.h>
@@ -18,5 +19,6 @@ int state_lock_wait(const char *path, usec_t timeout, struct state_lock **ret_lo
 		    pid_t *ret_holder);
 /* NULL is fine. */
 void state_lock_free(struct state_lock *lock);
-/* Who holds the lock: 0 nobody (or the file does not exist), else its process id, or -errno. */
+/* Who holds the lock: 0 nobody (or the file does not exist), else its process id, or -errno
+ * (-EBUSY: somebody whose process id is not known). */
 pid_t state_lock_holder(const char *path);
