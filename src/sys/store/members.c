@@ -118,8 +118,8 @@ enum store_result store_add(struct store *store, const struct store_addition *ad
 /* Statements of a removal; each takes as many of (row, key, now, name, end of the hold) as it
  * needs. */
 static const char *const removal[] = {
-	"INSERT OR REPLACE INTO held(family, ip, key, until)"
-	" SELECT family, ip, ?2, ?5 FROM address WHERE node = ?1",
+	("INSERT OR REPLACE INTO held(family, ip, key, until)"
+	 " SELECT family, ip, ?2, ?5 FROM address WHERE node = ?1"),
 	"INSERT OR REPLACE INTO tombstone(key, name, removed) VALUES(?2, coalesce(?4, ''), ?3)",
 	"DELETE FROM address WHERE node = ?1",
 	"DELETE FROM presence WHERE node = ?1",
