@@ -183,6 +183,69 @@ static bool settle_claims(struct agent *agent, const struct agent_peer *peer,
 	return true;
 }
 
+/* ---- a change against the members that it does not name ---- */
+
+static bool shares_claim(const struct agent_peer *member, const struct map_node *node)
+{
+	if (!strcmp(member->record.name, node->name))
+		return true;
+	for (size_t i = 0; i < node->address_count; i++) {
+		if (map_has_address(&member->record, &node->addresses[i]))
+			return true;
+	}
+	return false;
+}
+
+/* It claims nothing but what it has. */
+static bool keeps_claims(const struct agent_peer *peer)
+{
+	if (!peer->is_member || strcmp(peer->record.name, peer->staged.name))
+		return false;
+	for (size_t i = 0; i < peer->staged.address_count; i++) {
+		if (!map_has_address(&peer->record, &peer->staged.addresses[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool has_other_holder(const struct agent *agent, const struct agent_peer *peer)
+{
+	const struct agent_peer *member;
+
+	if (peer->staged_in != agent->generation || keeps_claims(peer))
+		return false;
+	list_for_each (member, &agent->peers, entry) {
+		if (member->is_member && member->staged_in != agent->generation &&
+		    shares_claim(member, &peer->staged))
+			return true;
+	}
+	return false;
+}
+
+static bool drop_claims_of_others(struct agent *agent, struct list *peers)
+{
+	struct agent_peer *peer;
+	bool has_dropped = false;
+
+	list_for_each (peer, peers, entry) {
+		if (!has_other_holder(agent, peer))
+			continue;
+		skip(agent, peer, &peer->staged, "claims the address or name of another member");
+		disclaim(peer);
+		has_dropped = true;
+	}
+	return has_dropped;
+}
+
+/* Who is not named keeps name and addresses (security 7). Who loses a claim here stays what it was,
+ * and may then stand in another's way: so until nothing changes. */
+static void settle_change(struct agent *agent)
+{
+	while (drop_claims_of_others(agent, &agent->peers) |
+	       drop_claims_of_others(agent, &agent->pins))
+		;
+}
+
 /* ---- records on their way in ---- */
 
 static const char *stage_peer(struct agent *agent, const struct map_node *node)
@@ -362,6 +425,7 @@ void changes_receive(struct agent *agent, usec_t now, struct reader *reader)
 		}
 	}
 	remove_keys(agent, reader, header.removed_count);
+	settle_change(agent);
 	agent->map.revision = header.revision;
 	agent->map_confirmed = now;
 	agent->map_age_base = 0;
