@@ -301,6 +301,11 @@ struct zone *host_zone(const struct host *host, size_t index)
 	return host->interfaces[index].zone;
 }
 
+const struct network_link *host_interface_link(const struct host *host, size_t index)
+{
+	return &host->interfaces[index].link;
+}
+
 static struct address interface_address(const struct host *host, const struct interface *interface)
 {
 	struct address address = prefix_address(&interface->address);
@@ -317,6 +322,11 @@ struct address host_address(const struct host *host, size_t index)
 void host_set_up(struct host *host, bool is_up)
 {
 	host->is_up = is_up;
+}
+
+bool host_is_up(const struct host *host)
+{
+	return host->is_up;
 }
 
 void host_set_loss(struct host *host, unsigned loss_permille)
@@ -368,6 +378,12 @@ static void note_sent(struct host *host, const struct address *to)
 		count += record->recent[i] && usec_since(now, record->recent[i]) < CONTACT_WINDOW;
 	if (count > record->contact.peak)
 		record->contact.peak = count;
+}
+
+void host_forget_sent(struct host *host)
+{
+	for (size_t i = 0; i < host->contact_count; i++)
+		memset(host->contacts[i].recent, 0, sizeof(host->contacts[i].recent));
 }
 
 const struct contact *host_contact(const struct host *host, size_t index)

@@ -79,9 +79,11 @@ void host_detach(struct host *host);
 size_t host_interface_count(const struct host *host);
 const struct prefix *host_interface(const struct host *host, size_t index);
 struct zone *host_zone(const struct host *host, size_t index);
+const struct network_link *host_interface_link(const struct host *host, size_t index);
 /* The address of one interface with the host's port. */
 struct address host_address(const struct host *host, size_t index);
 void host_set_up(struct host *host, bool is_up);
+bool host_is_up(const struct host *host);
 /* On top of the links' own, both ways, until it is set again. */
 void host_set_loss(struct host *host, unsigned loss_permille);
 void host_send(struct host *host, const struct address *to, const void *data, size_t size);
@@ -99,6 +101,8 @@ struct contact {
 };
 #define CONTACT_WINDOW   (30 * USEC_PER_SEC)
 #define CONTACT_PEAK_MAX 32
+/* The host forgets what it sent: a new process begins. */
+void host_forget_sent(struct host *host);
 /* index 0..; NULL past the end. */
 const struct contact *host_contact(const struct host *host, size_t index);
 

@@ -10,7 +10,6 @@
 #define LINK_RETRY            (250 * USEC_PER_MSEC)
 #define LINK_RETRY_MAX        (10 * USEC_PER_SEC)
 #define HUB_ENDPOINT_PATIENCE (6 * USEC_PER_SEC)
-#define HUB_SILENCE           (3 * USEC_PER_MINUTE)
 #define KEEPALIVE             25
 #define NODE_PORT             51821
 #define TRAFFIC_SIZE          (INNER_HEADER_SIZE + 4 + 8)
@@ -297,12 +296,11 @@ static void use_endpoint(struct node *node, size_t index)
 	device_peer_set_keepalive(node->hub_peer, KEEPALIVE);
 }
 
+/* No link for a while: another address. */
 static void look_for_hub(struct node *node)
 {
-	usec_t last = node->hub_peer->wg.last_received;
-
 	node->hub_look = now_of(node) + HUB_ENDPOINT_PATIENCE;
-	if (!last || usec_since(now_of(node), last) >= HUB_SILENCE)
+	if (node->link_state == LINK_DOWN || node->link_state == LINK_CONNECTING)
 		use_endpoint(node, node->hub_endpoint + 1);
 }
 
@@ -626,6 +624,7 @@ static void load_map(struct node *node)
 void node_start(struct node *node)
 {
 	mesh_trace(node->mesh, node->name, "start");
+	host_forget_sent(node->host);
 	node->started = now_of(node);
 	node->was_removed = false;
 	node->late_pong_at = USEC_NEVER;

@@ -211,6 +211,8 @@ void stream_receive(struct stream *stream, const struct stream_packet *packet)
 		opened(stream);
 		break;
 	case STREAM_DATA:
+		/* It may overtake the answer to our opening. */
+		opened(stream);
 		take_data(stream, packet);
 		break;
 	case STREAM_ACK:

@@ -11,10 +11,10 @@ static struct agent_peer *peer_of(struct path *path)
 
 static bool may_probe(struct path *path, void *owner, usec_t now, const struct address *to)
 {
+	size_t kept = peer_of(path)->is_appointed ? 0 : PATH_BUDGET_KEPT;
 	struct agent *agent = owner;
 
-	(void)path;
-	if (budget_take(&agent->budget, now, to))
+	if (budget_take(&agent->budget, now, to, kept))
 		return true;
 	agent->counters.probes_withheld++;
 	return false;

@@ -20,10 +20,11 @@ static struct budget_slot *slot_of(struct budget *budget, const struct address *
 	return &budget->slots[hash_bytes(budget->seed, bytes, sizeof(bytes)) % BUDGET_SLOTS];
 }
 
-bool budget_take(struct budget *budget, usec_t now, const struct address *to)
+bool budget_take(struct budget *budget, usec_t now, const struct address *to, size_t kept)
 {
 	struct budget_slot *slot = slot_of(budget, to);
-	usec_t oldest = slot->sent[slot->next];
+	/* The oldest of those that would count. */
+	usec_t oldest = slot->sent[(slot->next + kept) % PATH_BUDGET];
 
 	if (oldest && usec_since(now, oldest) < PATH_BUDGET_PERIOD)
 		return false;

@@ -10,8 +10,10 @@
 #include "base/address.h"
 #include "base/time.h"
 
-/* At most PATH_BUDGET packets in any PATH_BUDGET_PERIOD: two rounds. */
+/* At most PATH_BUDGET packets in any PATH_BUDGET_PERIOD: two rounds. One of them is kept for
+ * appointments, or what a node tried on its own would silence it when the other side listens. */
 #define PATH_BUDGET        10
+#define PATH_BUDGET_KEPT   5
 #define PATH_BUDGET_PERIOD (30 * USEC_PER_SEC)
 #define BUDGET_SLOTS       1024 /* a power of two */
 
@@ -25,5 +27,5 @@ struct budget {
 
 /* seed: secret, or strangers could choose addresses that share a slot with a peer's. */
 void budget_init(struct budget *budget, uint64_t seed);
-/* True: it may be sent, and is counted as sent. */
-bool budget_take(struct budget *budget, usec_t now, const struct address *to);
+/* True: it may be sent, and is counted as sent. kept: so many of the budget must remain. */
+bool budget_take(struct budget *budget, usec_t now, const struct address *to, size_t kept);

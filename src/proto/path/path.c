@@ -269,6 +269,8 @@ bool path_answer(struct path *path, usec_t now, const struct address *from,
 	candidate->unanswered = 0;
 	candidate->last_answer = now;
 	path->last_heard = now;
+	if (is_chosen(path, index))
+		path->next_heartbeat = now + PATH_HEARTBEAT;
 	if (path->state != PATH_DIRECT || is_better(candidate, &path->candidates[path->chosen]) ||
 	    is_failing(&path->candidates[path->chosen], now))
 		choose(path, index, now, sent);
@@ -283,16 +285,27 @@ void path_start_round(struct path *path, usec_t now, usec_t delay)
 		path_enter(path, PATH_PROBING, now);
 }
 
+/* Is there anything to learn from a probe now? Each probe shows itself to the peer, who may ask
+ * back: two sides that send from other addresses than they answer at must not keep each other
+ * awake. */
+static bool is_worth_asking(const struct path *path, const struct path_candidate *candidate,
+			    usec_t now)
+{
+	if (candidate == path_chosen(path))
+		return false;
+	if (candidate->is_usable && usec_since(now, candidate->last_answer) < PATH_SEEN_AGAIN)
+		return false;
+	/* One in flight is enough: floods of what looks new must not multiply. */
+	return !candidate->last_sent || usec_since(now, candidate->last_sent) >= PATH_SEEN_PACE;
+}
+
 void path_seen(struct path *path, usec_t now, const struct address *from)
 {
 	struct path_candidate *candidate = find(path, from);
 
 	if (!candidate)
 		candidate = add(path, from, CANDIDATE_SEEN);
-	if (!candidate || (path->state == PATH_DIRECT && find(path, from) == path_chosen(path)))
-		return;
-	/* One in flight is enough: floods of what looks new must not multiply. */
-	if (candidate->last_sent && usec_since(now, candidate->last_sent) < 100 * USEC_PER_MSEC)
+	if (!candidate || !is_worth_asking(path, candidate, now))
 		return;
 	probe(path, candidate, now);
 	if (path->state == PATH_DIRECT)
@@ -386,17 +399,6 @@ static void heartbeat(struct path *path, usec_t now)
 	path->next_heartbeat = now + lost_pace(chosen);
 }
 
-static void heartbeat_answered(struct path *path, usec_t now)
-{
-	const struct path_candidate *chosen = &path->candidates[path->chosen];
-
-	/* Answered: back to the slow pace, counted from the answer. */
-	if (!chosen->unanswered && path->next_heartbeat > now &&
-	    path->next_heartbeat < chosen->last_answer + PATH_HEARTBEAT &&
-	    chosen->last_answer >= chosen->last_sent)
-		path->next_heartbeat = chosen->last_answer + PATH_HEARTBEAT;
-}
-
 static void round_next(struct path *path, usec_t now)
 {
 	if (path->round_step == PATH_ROUND_STEPS) {
@@ -429,8 +431,6 @@ static usec_t round_deadline(const struct path *path)
 
 void path_tick(struct path *path, usec_t now)
 {
-	if (path->state == PATH_DIRECT)
-		heartbeat_answered(path, now);
 	if (path->state == PATH_DIRECT && now >= path->next_heartbeat)
 		heartbeat(path, now);
 	if (path->state == PATH_DIRECT && now >= path->next_better) {

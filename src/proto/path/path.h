@@ -38,6 +38,10 @@ extern const usec_t path_round_steps[PATH_ROUND_STEPS];
 #define PATH_IDLE_SILENCE (60 * USEC_PER_SEC)
 /* An active path looks again for a better one. */
 #define PATH_BETTER_RETRY (60 * USEC_PER_SEC)
+/* An address that the peer sends from is asked this often at most, and again after so long if it
+ * answered. */
+#define PATH_SEEN_PACE    (100 * USEC_PER_MSEC)
+#define PATH_SEEN_AGAIN   (30 * USEC_PER_SEC)
 /* Differences below 5 ms, 1 % or what both paths' RTTs vary by are noise. */
 #define PATH_HYSTERESIS   (5 * USEC_PER_MSEC)
 /* An address on the LAN is worth so much more delay: a fifth less, and this. */

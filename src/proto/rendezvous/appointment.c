@@ -3,8 +3,8 @@
 
 #include "proto/rendezvous/rendezvous_private.h"
 
-static void refuse(struct rendezvous *rendezvous, struct rendezvous_node *to, const struct key *peer,
-		   enum refusal reason, usec_t retry)
+static void refuse(struct rendezvous *rendezvous, struct rendezvous_node *to,
+		   const struct key *peer, enum refusal reason, usec_t retry)
 {
 	struct refused refused = {.peer = *peer, .reason = reason};
 	uint8_t bytes[64];
@@ -82,7 +82,8 @@ static bool take_target(struct rendezvous *rendezvous, usec_t now, const struct 
 	return target->count++ < RENDEZVOUS_TARGET_LIMIT;
 }
 
-static bool take_targets(struct rendezvous *rendezvous, usec_t now, const struct rendezvous_node *node)
+static bool take_targets(struct rendezvous *rendezvous, usec_t now,
+			 const struct rendezvous_node *node)
 {
 	for (size_t i = 0; i < node->record.candidate_count; i++) {
 		if (!take_target(rendezvous, now, &node->record.candidates[i].address))
@@ -122,8 +123,10 @@ static void arrange(struct rendezvous *rendezvous, const struct rendezvous_pair 
 	struct rendezvous_node *lower = key_compare(&a->record.key, &b->record.key) < 0 ? a : b;
 	struct rendezvous_node *higher = lower == a ? b : a;
 
-	invite(rendezvous, higher, lower, APPOINTMENT_OPEN, delay_of(higher, lower, !pair->is_swapped));
-	invite(rendezvous, lower, higher, APPOINTMENT_INITIATE, delay_of(lower, higher, pair->is_swapped));
+	invite(rendezvous, higher, lower, APPOINTMENT_OPEN,
+	       delay_of(higher, lower, !pair->is_swapped));
+	invite(rendezvous, lower, higher, APPOINTMENT_INITIATE,
+	       delay_of(lower, higher, pair->is_swapped));
 }
 
 void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendezvous_node *from,
@@ -164,5 +167,6 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 	pair_met(pair, now);
 	rendezvous->counters.appointments++;
 	arrange(rendezvous, pair, from, to);
-	rendezvous->ops.notice(rendezvous->ops.owner, RENDEZVOUS_APPOINTMENT, from, to->record.name);
+	rendezvous->ops.notice(rendezvous->ops.owner, RENDEZVOUS_APPOINTMENT, from,
+			       to->record.name);
 }

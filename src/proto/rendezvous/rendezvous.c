@@ -31,7 +31,7 @@ void rendezvous_done(struct rendezvous *rendezvous)
 {
 	struct rendezvous_node *node, *after;
 
-	list_for_each_safe(node, after, &rendezvous->nodes, entry)
+	list_for_each_safe (node, after, &rendezvous->nodes, entry)
 		forget(rendezvous, node);
 }
 
@@ -58,7 +58,7 @@ struct rendezvous_node *rendezvous_find(const struct rendezvous *rendezvous, con
 	uint64_t hash = hash_bytes(rendezvous->hash_seed, key, KEY_SIZE);
 	struct hash_node *entry;
 
-	hash_for_each(entry, &rendezvous->by_key, hash) {
+	hash_for_each (entry, &rendezvous->by_key, hash) {
 		struct rendezvous_node *node = container_of(entry, struct rendezvous_node, by_key);
 
 		if (key_is_equal(&node->record.key, key))
@@ -72,7 +72,7 @@ struct rendezvous_node *rendezvous_find_address(const struct rendezvous *rendezv
 {
 	struct rendezvous_node *node;
 
-	list_for_each(node, &rendezvous->nodes, entry) {
+	list_for_each (node, &rendezvous->nodes, entry) {
 		for (size_t i = 0; i < node->record.address_count; i++) {
 			const struct prefix *own = &node->record.addresses[i];
 
@@ -123,7 +123,7 @@ static void all_need_map(struct rendezvous *rendezvous)
 {
 	struct rendezvous_node *node;
 
-	list_for_each(node, &rendezvous->nodes, entry)
+	list_for_each (node, &rendezvous->nodes, entry)
 		node->needs_map = node->is_linked;
 }
 
@@ -155,8 +155,8 @@ static bool refresh_candidates(struct rendezvous_node *node)
 	record.candidate_count = 0;
 	memset(record.candidates, 0, sizeof(record.candidates));
 	if (node->observed.family != FAMILY_NONE)
-		record.candidates[record.candidate_count++] = (struct candidate){
-			.kind = CANDIDATE_OBSERVED, .address = node->observed};
+		record.candidates[record.candidate_count++] =
+			(struct candidate){.kind = CANDIDATE_OBSERVED, .address = node->observed};
 	for (size_t i = 0; node->is_linked && i < node->report.candidate_count; i++) {
 		const struct candidate *candidate = &node->report.candidates[i];
 
@@ -182,7 +182,7 @@ static void send_map(struct rendezvous *rendezvous, usec_t now, struct rendezvou
 	(void)now;
 	header.node_count = (uint32_t)rendezvous->node_count;
 	map_header_write(&writer, &header);
-	list_for_each(node, &rendezvous->nodes, entry)
+	list_for_each (node, &rendezvous->nodes, entry)
 		map_node_write(&writer, &node->record);
 	to->needs_map = false;
 	rendezvous->counters.maps_sent++;
@@ -256,7 +256,8 @@ static void receive_pong(struct rendezvous_node *node, usec_t now, uint64_t stam
 		return;
 	node->last_pong = now;
 	/* The smallest of late: a map under way must not make the link look slow. */
-	node->rtt = !node->rtt || now - stamp < node->rtt ? now - stamp : (node->rtt * 7 + now - stamp) / 8;
+	node->rtt = !node->rtt || now - stamp < node->rtt ? now - stamp
+							  : (node->rtt * 7 + now - stamp) / 8;
 }
 
 static bool receive(struct rendezvous *rendezvous, usec_t now, struct rendezvous_node *node,
@@ -306,10 +307,10 @@ static size_t write_changes(struct rendezvous *rendezvous, uint8_t *room, size_t
 					.removed_count = (uint32_t)rendezvous->removal_count};
 	struct rendezvous_node *node;
 
-	list_for_each(node, &rendezvous->nodes, entry)
+	list_for_each (node, &rendezvous->nodes, entry)
 		header.node_count += node->is_dirty;
 	changes_header_write(&writer, &header);
-	list_for_each(node, &rendezvous->nodes, entry) {
+	list_for_each (node, &rendezvous->nodes, entry) {
 		if (node->is_dirty)
 			map_node_write(&writer, &node->record);
 	}
@@ -328,14 +329,14 @@ void rendezvous_push(struct rendezvous *rendezvous, usec_t now)
 
 	rendezvous->push_due = USEC_NEVER;
 	rendezvous->removal_count = 0;
-	list_for_each(node, &rendezvous->nodes, entry) {
+	list_for_each (node, &rendezvous->nodes, entry) {
 		node->is_dirty = false;
 		if (!node->is_linked || node->needs_map)
 			continue;
 		rendezvous->counters.changes_sent++;
 		rendezvous->ops.send(rendezvous->ops.owner, node, room, changes_size);
 	}
-	list_for_each(node, &rendezvous->nodes, entry) {
+	list_for_each (node, &rendezvous->nodes, entry) {
 		if (node->is_linked && node->needs_map)
 			send_map(rendezvous, now, node);
 	}
@@ -379,7 +380,7 @@ void rendezvous_tick(struct rendezvous *rendezvous, usec_t now)
 	if (now < rendezvous->deadline)
 		return;
 	rendezvous->deadline = USEC_NEVER;
-	list_for_each_safe(node, after, &rendezvous->nodes, entry)
+	list_for_each_safe (node, after, &rendezvous->nodes, entry)
 		tick_node(rendezvous, now, node);
 	if (now >= rendezvous->push_due)
 		rendezvous_push(rendezvous, now);

@@ -1,6 +1,7 @@
-/* What a hub decides: what each node may know of the others, when that is pushed, and when two nodes probe each
- * other at the same moment. It knows endpoints because it observes them on its own WireGuard socket; it
- * never forwards anything. Pure: the daemon and the simulator link the same object.
+/* What a hub decides: what each node may know of the others, when that is pushed, and when two
+ * nodes probe each other at the same moment. It knows endpoints because it observes them on its own
+ * WireGuard socket; it never forwards anything. Pure: the daemon and the simulator link the same
+ * object.
  *
  * Membership is the registry's (sys/store); the owner tells every change after it is on disk. */
 #pragma once
@@ -16,47 +17,51 @@
 #include "proto/wire/message.h"
 
 /* Changes that come together are pushed together. */
-#define RENDEZVOUS_PUSH_DELAY	     (50 * USEC_PER_MSEC)
-/* One appointment per pair in this time, doubling to the maximum while the pair keeps asking (security 4). */
+#define RENDEZVOUS_PUSH_DELAY        (50 * USEC_PER_MSEC)
+/* One appointment per pair in this time, doubling to the maximum while the pair keeps asking
+ * (security 4). */
 #define RENDEZVOUS_PAIR_INTERVAL     (10 * USEC_PER_SEC)
 #define RENDEZVOUS_PAIR_INTERVAL_MAX (2 * USEC_PER_MINUTE)
 /* A pair that has not asked for so long starts over. */
-#define RENDEZVOUS_PAIR_FORGET	     (10 * USEC_PER_MINUTE)
+#define RENDEZVOUS_PAIR_FORGET       (10 * USEC_PER_MINUTE)
 /* Pairs that are remembered; the least recent of four neighbours is forgotten first. */
-#define RENDEZVOUS_PAIRS	     16384
+#define RENDEZVOUS_PAIRS             16384
 /* Requests of one node: a bucket of so many, refilled at so many per second. */
 #define RENDEZVOUS_REQUEST_BURST     256
-#define RENDEZVOUS_REQUEST_RATE	     64
-/* Appointments that send probes to one address in one window, whoever asks: no reflector (security 4). */
-#define RENDEZVOUS_TARGETS	     1024
-#define RENDEZVOUS_TARGET_LIMIT	     64
+#define RENDEZVOUS_REQUEST_RATE      64
+/* Appointments that send probes to one address in one window, whoever asks: no reflector (security
+ * 4). */
+#define RENDEZVOUS_TARGETS           1024
+#define RENDEZVOUS_TARGET_LIMIT      64
 #define RENDEZVOUS_TARGET_WINDOW     (2 * USEC_PER_SEC)
 /* Reports of one node take effect this often (security 7: 5 writes/s, coalesced). */
 #define RENDEZVOUS_REPORT_INTERVAL   (200 * USEC_PER_MSEC)
 #define RENDEZVOUS_PING_INTERVAL     (20 * USEC_PER_SEC)
 /* A link that answers no ping for so long is closed. */
-#define RENDEZVOUS_LINK_TIMEOUT	     (60 * USEC_PER_SEC)
-/* One side sends so much before the other: the higher key the first time, then in turns. There are NATs that move a
- * mapping when the other side's packet comes first, and which side has one is not known. */
-#define RENDEZVOUS_OPEN_LEAD	     (10 * USEC_PER_MSEC)
-#define RENDEZVOUS_DELAY_MAX	     (2 * USEC_PER_SEC)
+#define RENDEZVOUS_LINK_TIMEOUT      (60 * USEC_PER_SEC)
+/* One side sends so much before the other: the higher key the first time, then in turns. There are
+ * NATs that move a mapping when the other side's packet comes first, and which side has one is not
+ * known. */
+#define RENDEZVOUS_OPEN_LEAD         (10 * USEC_PER_MSEC)
+#define RENDEZVOUS_DELAY_MAX         (2 * USEC_PER_SEC)
 /* Removals between two pushes; more of them make every node get a whole map. */
-#define RENDEZVOUS_REMOVALS_MAX	     64
+#define RENDEZVOUS_REMOVALS_MAX      64
 
 struct rendezvous;
 
 struct rendezvous_node {
 	struct list entry;
 	struct hash_node by_key;
-	struct map_node record;	    /* as others see it */
-	struct address observed;    /* FAMILY_NONE = not yet */
+	struct map_node record;  /* as others see it */
+	struct address observed; /* FAMILY_NONE = not yet */
 	struct report report;
 	bool is_linked;
 	bool is_dirty; /* the record goes into the next push */
 	bool needs_map;
 	usec_t rtt; /* of the control link; 0 = not known yet */
 	usec_t next_ping, last_pong;
-	usec_t changed; /* last linked, or observed elsewhere: what was tried before proves nothing */
+	usec_t changed; /* last linked, or observed elsewhere: what was tried before proves nothing
+			 */
 	usec_t report_allowed; /* a report that comes earlier waits */
 	bool has_report_waiting;
 	struct report waiting;
@@ -68,10 +73,10 @@ struct rendezvous_node {
 enum rendezvous_notice {
 	RENDEZVOUS_ONLINE,
 	RENDEZVOUS_OFFLINE,
-	RENDEZVOUS_OBSERVED,	/* node->observed changed */
+	RENDEZVOUS_OBSERVED,    /* node->observed changed */
 	RENDEZVOUS_APPOINTMENT, /* node asked for it; text is the other's name */
-	RENDEZVOUS_MALFORMED,	/* node's link is closed for it */
-	RENDEZVOUS_SILENT,	/* no pong: closed */
+	RENDEZVOUS_MALFORMED,   /* node's link is closed for it */
+	RENDEZVOUS_SILENT,      /* no pong: closed */
 };
 
 struct rendezvous_ops {
@@ -91,7 +96,7 @@ struct rendezvous_ops {
 
 struct rendezvous_config {
 	struct map_header header; /* all but revision and node_count stay as they are */
-	bool has_appointments;	  /* false: every request is refused (a debugging aid) */
+	bool has_appointments;    /* false: every request is refused (a debugging aid) */
 };
 
 struct rendezvous_pair {
@@ -131,8 +136,8 @@ void rendezvous_init(struct rendezvous *rendezvous, const struct rendezvous_conf
 		     const struct rendezvous_ops *ops);
 void rendezvous_done(struct rendezvous *rendezvous);
 
-/* The registry's changes; revision is that after the change. record: key, name, addresses (host prefixes).
- * 0, -EEXIST, -ENOMEM, -ENOSPC (MAP_NODES_MAX). */
+/* The registry's changes; revision is that after the change. record: key, name, addresses (host
+ * prefixes). 0, -EEXIST, -ENOMEM, -ENOSPC (MAP_NODES_MAX). */
 int rendezvous_add(struct rendezvous *rendezvous, usec_t now, uint64_t revision,
 		   const struct map_node *record, struct rendezvous_node **ret_node);
 void rendezvous_rename(struct rendezvous *rendezvous, usec_t now, uint64_t revision,

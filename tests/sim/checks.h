@@ -1,0 +1,33 @@
+/* What must hold in a mesh, whatever happened. Each check keeps its finding with mesh_fail(). */
+#pragma once
+
+#include "node.h"
+#include "oracle.h"
+
+/* Both run, are members, and their machines are on. */
+bool checks_are_active(const struct node *a, const struct node *b);
+/* Paths and traffic of all pairs that can have them, at least so surely, both ways, with packets
+ * sent after `since`. NULL, or what is missing yet. */
+const char *checks_missing(struct mesh *mesh, enum oracle_verdict least, usec_t since, char *text,
+			   size_t size);
+/* Pairs that can connect, and of them those that need an appointment. */
+void checks_count(struct mesh *mesh, unsigned *ret_pairs, unsigned *ret_appointed);
+
+/* A stretch of time without events. */
+struct calm {
+	usec_t since;
+	unsigned path_changes[MESH_NODES_MAX][MESH_NODES_MAX];
+	uint32_t sent[MESH_NODES_MAX][MESH_NODES_MAX], received[MESH_NODES_MAX][MESH_NODES_MAX];
+	uint64_t probes[MESH_NODES_MAX];
+};
+void calm_begin(struct mesh *mesh, struct calm *ret_calm);
+/* has_loss: links lose datagrams. */
+void calm_end(struct mesh *mesh, const struct calm *calm, bool has_loss);
+
+/* Nobody who never answered was sent more than the budget. */
+void checks_budget(struct mesh *mesh);
+/* What holds at every moment: sizes, agreement of states, nothing at the hub that is not the hub's.
+ */
+void checks_always(struct mesh *mesh);
+/* `gone` is in nobody's map or device. */
+void checks_removed(struct mesh *mesh, const struct node *gone);
