@@ -244,6 +244,13 @@ static int set_up_interface(struct node *node)
 						      &node->config->addresses[i]);
 	if (!error)
 		error = netlink_interface_set_up(&node->interface, node->config->mtu);
+	/* A LAN that uses the mesh's own prefix must not take its traffic. */
+	for (size_t i = 0; i < node->config->address_count && !error; i++) {
+		const struct prefix *address = &node->config->addresses[i];
+
+		if (address->bits < family_bits(address->family))
+			error = netlink_interface_prefer_route(&node->interface, address);
+	}
 	if (error)
 		return fail(node, "%s", netlink_failure(node->netlink));
 	return 0;

@@ -60,6 +60,10 @@ int netlink_interface_add_route(const struct netlink_interface *interface,
 				const struct prefix *destination, uint32_t metric);
 int netlink_interface_remove_route(const struct netlink_interface *interface,
 				   const struct prefix *destination, uint32_t metric);
+/* The same ahead of routes through other interfaces to the very same prefix, which stay: a LAN that
+ * happens to use it. Longer prefixes of others still win. Twice is no error. */
+int netlink_interface_prefer_route(const struct netlink_interface *interface,
+				   const struct prefix *destination);
 
 /* An address of this machine. */
 struct netlink_address {

@@ -295,3 +295,20 @@ int netlink_interface_remove_route(const struct netlink_interface *interface,
 	return netlink_fail(interface->netlink, error, "remove route %s via %s",
 			    prefix_print(&masked, text), interface->name);
 }
+
+/* IPv4 routes of equal prefix and metric stand in a list of which the first is used, and without
+ * NLM_F_APPEND a new one comes first; the kernel itself appends those of addresses that come later.
+ * IPv6 has metrics instead: the kernel's connected routes have 256. */
+int netlink_interface_prefer_route(const struct netlink_interface *interface,
+				   const struct prefix *destination)
+{
+	struct prefix masked = prefix_masked(destination);
+	uint32_t metric = masked.family == FAMILY_IPV6 ? 1 : 0;
+	int error = change_route(interface, RTM_NEWROUTE, NLM_F_CREATE, &masked, metric);
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (!error || error == -EEXIST)
+		return 0;
+	return netlink_fail(interface->netlink, error, "add route %s via %s",
+			    prefix_print(&masked, text), interface->name);
+}

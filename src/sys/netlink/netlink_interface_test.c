@@ -1,4 +1,5 @@
 /* All of it runs in a network namespace of its own. */
+#include "base/memory.h"
 #include "sys/netlink/test_namespace.h"
 
 static void only_a_tun_device_can_be_claimed(void **state)
@@ -234,6 +235,39 @@ static void the_kernels_own_route_to_a_connected_prefix_stays(void **state)
 	netlink_close(netlink);
 }
 
+static void a_preferred_route_goes_before_a_lan_of_the_same_prefix(void **state)
+{
+	need_namespace(state);
+	struct netlink *netlink = opened();
+	struct prefix own[] = {prefix_from("10.8.0.1/24"), prefix_from("fd08::1/64")};
+	struct prefix lan[] = {prefix_from("10.8.0.2/24"), prefix_from("fd08::2/64")};
+	struct prefix later = prefix_from("10.8.0.3/24");
+	int fd = make_tun("wl0");
+	struct netlink_interface interface = claimed(netlink, "wl0"), other;
+	struct netlink_route route;
+
+	make_veth(netlink, "real0", "real1");
+	other = seized(netlink, "real0");
+	assert_int_equal(netlink_interface_set_up(&other, 0), 0);
+	for (size_t i = 0; i < array_size(own); i++) {
+		assert_int_equal(netlink_interface_add_address(&other, &lan[i]), 0);
+		assert_int_equal(netlink_interface_add_address(&interface, &own[i]), 0);
+	}
+	assert_int_equal(netlink_interface_set_up(&interface, 0), 0);
+	assert_string_equal(way_to(netlink, "10.8.0.77", &route), "real0");
+	for (size_t i = 0; i < 2 * array_size(own); i++)
+		assert_int_equal(netlink_interface_prefer_route(&interface, &own[i / 2]), 0);
+	assert_string_equal(way_to(netlink, "10.8.0.77", &route), "wl0");
+	assert_string_equal(way_to(netlink, "fd08::77", &route), "wl0");
+	assert_int_equal(netlink_interface_remove_address(&other, &lan[0]), 0);
+	assert_int_equal(netlink_interface_add_address(&other, &later), 0);
+	assert_string_equal(way_to(netlink, "10.8.0.77", &route), "wl0");
+	assert_int_equal(netlink_interface_set_down(&interface), 0);
+	assert_string_equal(way_to(netlink, "10.8.0.77", &route), "real0");
+	close(fd);
+	netlink_close(netlink);
+}
+
 static void a_refusal_carries_the_kernels_own_words(void **state)
 {
 	need_namespace(state);
@@ -261,6 +295,7 @@ int main(void)
 		cmocka_unit_test(host_bits_of_a_route_do_not_matter),
 		cmocka_unit_test(a_route_through_another_interface_is_refused_and_stays),
 		cmocka_unit_test(the_kernels_own_route_to_a_connected_prefix_stays),
+		cmocka_unit_test(a_preferred_route_goes_before_a_lan_of_the_same_prefix),
 		cmocka_unit_test(a_refusal_carries_the_kernels_own_words),
 	};
 
