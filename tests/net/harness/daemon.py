@@ -152,12 +152,13 @@ class Hub(Daemon):
         return node
 
     def _set(self, settings):
-        """Lines for hub.conf's [Hub] section."""
+        """Lines for hub.conf's [Hub] section, in place of those with the same keys."""
         path = os.path.join(self.config, "hub.conf")
+        keys = {line.split("=")[0].strip() for line in settings.splitlines()}
         with open(path, encoding="utf-8") as file:
-            text = file.read()
+            kept = [line for line in file.readlines() if line.split("=")[0].strip() not in keys]
         with open(path, "w", encoding="utf-8") as file:
-            file.write(text.replace("[Hub]\n", f"[Hub]\n{settings}\n", 1))
+            file.write("".join(kept).replace("[Hub]\n", f"[Hub]\n{settings}\n", 1))
 
 
 class Node(Daemon):
