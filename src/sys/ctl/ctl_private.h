@@ -12,12 +12,13 @@
 
 enum ctl_split { CTL_SPLIT_PARTIAL, CTL_SPLIT_WHOLE, CTL_SPLIT_TOO_LARGE };
 
-/* Looks for the first request in data. WHOLE: it has ret_size bytes, and with its end it takes up
- * ret_total. TOO_LARGE: more than limit bytes, whatever follows. */
-enum ctl_split ctl_split_line(const char *data, size_t size, size_t limit, size_t *ret_size,
-			      size_t *ret_total);
-enum ctl_split ctl_split_raw(const char *data, size_t size, size_t limit, size_t *ret_size,
-			     size_t *ret_total);
+/* Looks for the first request in data, of which the first `searched` bytes gave PARTIAL before.
+ * WHOLE: it has ret_size bytes, and with its end it takes up ret_total. TOO_LARGE: more than limit
+ * bytes, whatever follows. */
+enum ctl_split ctl_split_line(const char *data, size_t size, size_t searched, size_t limit,
+			      size_t *ret_size, size_t *ret_total);
+enum ctl_split ctl_split_raw(const char *data, size_t size, size_t searched, size_t limit,
+			     size_t *ret_size, size_t *ret_total);
 
 /* ---- socket files ---- */
 

@@ -46,7 +46,8 @@ struct ctl_reply {
 	bool is_owned; /* the owner has the reply and was told nothing of its end */
 	uid_t user;
 	struct buffer in, out;
-	size_t sent; /* of out */
+	size_t searched; /* of in, without finding a request's end */
+	size_t sent;     /* of out */
 	void (*on_closed)(void *owner);
 	void *owner;
 };
@@ -253,10 +254,11 @@ static void handle_requests(struct ctl_reply *client)
 	size_t size, total;
 
 	while (split == CTL_SPLIT_WHOLE && client->state == CLIENT_ASKING && !client->out.size) {
-		split = is_raw ? ctl_split_raw(client->in.data, client->in.size,
+		split = is_raw ? ctl_split_raw(client->in.data, client->in.size, client->searched,
 					       CTL_RAW_REQUEST_MAX, &size, &total)
-			       : ctl_split_line(client->in.data, client->in.size, CTL_REQUEST_MAX,
-						&size, &total);
+			       : ctl_split_line(client->in.data, client->in.size, client->searched,
+						CTL_REQUEST_MAX, &size, &total);
+		client->searched = split == CTL_SPLIT_PARTIAL ? client->in.size : 0;
 		if (split == CTL_SPLIT_TOO_LARGE) {
 			server->counters.oversized++;
 			client_enter(client, CLIENT_GONE);

@@ -504,6 +504,7 @@ static void a_raw_request_is_bounded(void **state)
 	char text[4096];
 	int fd = connected(PATH);
 
+	ctl_server_set_deadline(daemon->server, PATIENCE);
 	memset(text, '\n', sizeof(text));
 	for (size_t i = 0; i < sizeof(text); i += 2)
 		text[i] = 'a';

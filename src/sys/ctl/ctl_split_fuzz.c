@@ -8,13 +8,13 @@
 
 #define LIMIT 64
 
-typedef enum ctl_split splitter(const char *data, size_t size, size_t limit, size_t *ret_size,
-				size_t *ret_total);
+typedef enum ctl_split splitter(const char *data, size_t size, size_t searched, size_t limit,
+				size_t *ret_size, size_t *ret_total);
 
 static void check(splitter *split, const char *data, size_t size)
 {
 	size_t found = 0, total = 0, again = 0, total_again = 0;
-	enum ctl_split outcome = split(data, size, LIMIT, &found, &total);
+	enum ctl_split outcome = split(data, size, 0, LIMIT, &found, &total);
 
 	if (outcome == CTL_SPLIT_PARTIAL && size > LIMIT + 1)
 		abort();
@@ -24,7 +24,11 @@ static void check(splitter *split, const char *data, size_t size)
 		abort();
 	/* Byte by byte: never whole before its end. */
 	for (size_t part = 0; part < total; part++) {
-		if (split(data, part, LIMIT, &again, &total_again) != CTL_SPLIT_PARTIAL)
+		if (split(data, part, 0, LIMIT, &again, &total_again) != CTL_SPLIT_PARTIAL)
+			abort();
+		/* What was searched needs no second look. */
+		if (split(data, size, part, LIMIT, &again, &total_again) != CTL_SPLIT_WHOLE ||
+		    again != found || total_again != total)
 			abort();
 	}
 }

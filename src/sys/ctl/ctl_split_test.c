@@ -10,15 +10,15 @@
 
 #define LIMIT 8
 
-typedef enum ctl_split splitter(const char *data, size_t size, size_t limit, size_t *ret_size,
-				size_t *ret_total);
+typedef enum ctl_split splitter(const char *data, size_t size, size_t searched, size_t limit,
+				size_t *ret_size, size_t *ret_total);
 
 static void expect(splitter *split, const char *data, enum ctl_split outcome, size_t size,
 		   size_t total)
 {
 	size_t found_size = 0, found_total = 0;
 
-	assert_int_equal(split(data, strlen(data), LIMIT, &found_size, &found_total), outcome);
+	assert_int_equal(split(data, strlen(data), 0, LIMIT, &found_size, &found_total), outcome);
 	if (outcome == CTL_SPLIT_WHOLE) {
 		assert_int_equal(found_size, size);
 		assert_int_equal(found_total, total);
@@ -63,17 +63,20 @@ static size_t end_of_raw(const char *data, size_t size)
 static void raw_requests_are_those_of_a_simple_model(void **state)
 {
 	struct seeded seeded;
-	char data[24];
+	char data[24] = "";
 
 	seeded_start(&seeded, "ctl_split");
 	for (int run = 0; run < 100000; run++) {
 		size_t size = seeded_below(&seeded, sizeof(data)), total, found, found_total;
+		size_t searched;
 		enum ctl_split outcome;
 
 		for (size_t i = 0; i < size; i++)
 			data[i] = seeded_below(&seeded, 3) ? 'a' : '\n';
 		total = end_of_raw(data, size);
-		outcome = ctl_split_raw(data, size, LIMIT, &found, &found_total);
+		/* Any part before the end may have been searched already. */
+		searched = seeded_below(&seeded, (uint32_t)(total ? total : size + 1));
+		outcome = ctl_split_raw(data, size, searched, LIMIT, &found, &found_total);
 		if (total ? total - 1 > LIMIT : size > LIMIT) {
 			assert_int_equal(outcome, CTL_SPLIT_TOO_LARGE);
 		} else if (!total) {
