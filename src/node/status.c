@@ -38,12 +38,16 @@ static json_t *key_json(const struct key *key)
 
 static double seconds(usec_t duration)
 {
-	return (double)(duration / (USEC_PER_SEC / 10)) / 10.0;
+	usec_t tenths = duration / (USEC_PER_SEC / 10);
+
+	return (double)tenths / 10.0;
 }
 
 static double milliseconds(usec_t duration)
 {
-	return (double)(duration / 10) / 100.0;
+	usec_t hundredths = duration / 10;
+
+	return (double)hundredths / 100.0;
 }
 
 static json_t *age_json(usec_t now, usec_t then)

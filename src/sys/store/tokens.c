@@ -131,7 +131,7 @@ enum store_result store_token_revoke(struct store *store, const uint8_t id[TOKEN
 {
 	auto_query struct query query =
 		query_new(store, "UPDATE token SET is_revoked = 1 WHERE id = ?1");
-	struct store_token token;
+	struct store_token token = {0};
 	enum store_result result = transaction_begin(store);
 
 	if (result != STORE_OK)
