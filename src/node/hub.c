@@ -190,6 +190,7 @@ static void on_frame(void *owner, uint8_t *data, size_t size)
 {
 	struct node *node = owner;
 	struct node_link *link = &node->link;
+	bool is_fine;
 
 	if (link->state == LINK_PROVING) {
 		if (!link_client_finish(&link->crypto, data, size)) {
@@ -203,9 +204,12 @@ static void on_frame(void *owner, uint8_t *data, size_t size)
 		link_enter(node, LINK_UP);
 		return;
 	}
-	if (!link_open(&link->crypto, node->aead, data, size) ||
-	    !agent_receive_message(node->agent, loop_now(node->loop), data,
-				   size - LINK_FRAME_OVERHEAD)) {
+	is_fine = link_open(&link->crypto, node->aead, data, size) &&
+		  agent_receive_message(node->agent, loop_now(node->loop), data,
+					size - LINK_FRAME_OVERHEAD);
+	/* A map holds the site secret. */
+	secret_wipe(data, size);
+	if (!is_fine) {
 		log_warn("hub-link interface=%s error=\"malformed message\"", node->interface_name);
 		drop_link(node);
 		return;

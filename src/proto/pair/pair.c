@@ -50,7 +50,9 @@ bool pair_identity_renew(struct pair_identity *identity, usec_t now,
 {
 	if (usec_since(now, identity->renewed_at) < PAIR_BOOT_LIFETIME)
 		return false;
+	/* Its id is still echoed for a while; its private key opens nothing any more. */
 	identity->previous_boot = identity->boot;
+	secret_wipe(&identity->previous_boot.private_key, KEY_SIZE);
 	boot_draw(&identity->boot, random);
 	identity->renewed_at = now;
 	return true;

@@ -61,10 +61,22 @@ static usec_t pair_wait(const struct rendezvous_pair *pair, usec_t now)
 	return pair->last + pair->interval - now;
 }
 
-static void pair_met(struct rendezvous_pair *pair, usec_t now)
+/* What was tried before one of them moved or came back proves nothing: then they need not wait,
+ * though whoever moves all the time gains one appointment per interval by it, not more. */
+static bool is_excused(const struct rendezvous_pair *pair, usec_t now,
+		       const struct rendezvous_node *a, const struct rendezvous_node *b)
 {
-	bool is_new = !pair->last || usec_since(now, pair->last) >= RENDEZVOUS_PAIR_FORGET;
+	return (a->changed > pair->last || b->changed > pair->last) &&
+	       (!pair->excused || usec_since(now, pair->excused) >= RENDEZVOUS_PAIR_INTERVAL);
+}
 
+static void pair_met(struct rendezvous_pair *pair, usec_t now, bool has_been_excused)
+{
+	bool is_new = !pair->last || has_been_excused ||
+		      usec_since(now, pair->last) >= 2 * pair->interval;
+
+	if (has_been_excused)
+		pair->excused = now;
 	pair->is_swapped = !is_new && !pair->is_swapped;
 	pair->interval = is_new ? RENDEZVOUS_PAIR_INTERVAL : pair->interval * 2;
 	if (pair->interval > RENDEZVOUS_PAIR_INTERVAL_MAX)
@@ -134,6 +146,7 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 {
 	struct rendezvous_node *to = rendezvous_find(rendezvous, key);
 	struct rendezvous_pair *pair;
+	bool excused;
 	usec_t wait;
 
 	if (!rendezvous->config.has_appointments) {
@@ -152,7 +165,9 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 		return;
 	}
 	pair = pair_find(rendezvous, &from->record.key, key);
-	wait = from->changed > pair->last || to->changed > pair->last ? 0 : pair_wait(pair, now);
+	wait = pair_wait(pair, now);
+	excused = wait && is_excused(pair, now, from, to);
+	wait = excused ? 0 : wait;
 	if (!wait && (!take_token(from, now) || !take_targets(rendezvous, now, from) ||
 		      !take_targets(rendezvous, now, to)))
 		wait = RENDEZVOUS_TARGET_WINDOW;
@@ -164,7 +179,7 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 	/* Who is invited must know whom: a newcomer asks before the push that tells of it. */
 	if (from->is_dirty || to->is_dirty)
 		rendezvous_push(rendezvous, now);
-	pair_met(pair, now);
+	pair_met(pair, now, excused);
 	rendezvous->counters.appointments++;
 	arrange(rendezvous, pair, from, to);
 	rendezvous->ops.notice(rendezvous->ops.owner, RENDEZVOUS_APPOINTMENT, from,

@@ -223,13 +223,33 @@ void rendezvous_link_down(struct rendezvous *rendezvous, usec_t now, struct rend
 void rendezvous_observe(struct rendezvous *rendezvous, usec_t now, struct rendezvous_node *node,
 			const struct address *endpoint)
 {
+	node->observation.family = FAMILY_NONE;
 	if (address_is_equal(&node->observed, endpoint))
 		return;
+	if (now < node->observe_allowed) {
+		rendezvous->counters.observations_delayed++;
+		node->observation = *endpoint;
+		rendezvous_expect(rendezvous, node->observe_allowed);
+		return;
+	}
+	node->observe_allowed = now + RENDEZVOUS_OBSERVE_INTERVAL;
 	node->observed = *endpoint;
 	node->changed = now;
 	if (refresh_candidates(node))
 		touch(rendezvous, now, node);
 	rendezvous->ops.notice(rendezvous->ops.owner, RENDEZVOUS_OBSERVED, node, "");
+}
+
+static void observe_later(struct rendezvous *rendezvous, usec_t now, struct rendezvous_node *node)
+{
+	struct address observation = node->observation;
+
+	if (observation.family == FAMILY_NONE)
+		return;
+	if (now >= node->observe_allowed)
+		rendezvous_observe(rendezvous, now, node, &observation);
+	else
+		rendezvous_expect(rendezvous, node->observe_allowed);
 }
 
 static void take_report(struct rendezvous *rendezvous, usec_t now, struct rendezvous_node *node,
@@ -355,6 +375,7 @@ void rendezvous_ping(struct rendezvous *rendezvous, usec_t now, struct rendezvou
 
 static void tick_node(struct rendezvous *rendezvous, usec_t now, struct rendezvous_node *node)
 {
+	observe_later(rendezvous, now, node);
 	if (!node->is_linked)
 		return;
 	if (node->has_report_waiting && now >= node->report_allowed)

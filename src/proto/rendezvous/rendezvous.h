@@ -18,12 +18,10 @@
 
 /* Changes that come together are pushed together. */
 #define RENDEZVOUS_PUSH_DELAY        (50 * USEC_PER_MSEC)
-/* One appointment per pair in this time, doubling to the maximum while the pair keeps asking
- * (security 4). */
+/* One appointment per pair in this time, doubling to the maximum while the pair asks as soon as it
+ * may (security 4). A pair that lets twice the time pass had a path meanwhile, and starts over. */
 #define RENDEZVOUS_PAIR_INTERVAL     (10 * USEC_PER_SEC)
 #define RENDEZVOUS_PAIR_INTERVAL_MAX (2 * USEC_PER_MINUTE)
-/* A pair that has not asked for so long starts over. */
-#define RENDEZVOUS_PAIR_FORGET       (10 * USEC_PER_MINUTE)
 /* Pairs that are remembered; the least recent of four neighbours is forgotten first. */
 #define RENDEZVOUS_PAIRS             16384
 /* Requests of one node: a bucket of so many, refilled at so many per second. */
@@ -36,6 +34,8 @@
 #define RENDEZVOUS_TARGET_WINDOW     (2 * USEC_PER_SEC)
 /* Reports of one node take effect this often (security 7: 5 writes/s, coalesced). */
 #define RENDEZVOUS_REPORT_INTERVAL   (200 * USEC_PER_MSEC)
+/* And so do addresses that a node is seen at: whoever moves with each packet costs no more. */
+#define RENDEZVOUS_OBSERVE_INTERVAL  (200 * USEC_PER_MSEC)
 #define RENDEZVOUS_PING_INTERVAL     (20 * USEC_PER_SEC)
 /* A link that answers no ping for so long is closed. */
 #define RENDEZVOUS_LINK_TIMEOUT      (60 * USEC_PER_SEC)
@@ -65,7 +65,9 @@ struct rendezvous_node {
 	usec_t report_allowed; /* a report that comes earlier waits */
 	bool has_report_waiting;
 	struct report waiting;
-	unsigned requests; /* tokens left */
+	usec_t observe_allowed;
+	struct address observation; /* that waits; FAMILY_NONE = none does */
+	unsigned requests;          /* tokens left */
 	usec_t requests_at;
 	void *owner; /* the owner's link */
 };
@@ -102,6 +104,7 @@ struct rendezvous_config {
 struct rendezvous_pair {
 	uint64_t hash; /* of both keys; 0 = unused */
 	usec_t last, interval;
+	usec_t excused;  /* last time that they need not wait, because one had moved */
 	bool is_swapped; /* the lower key sent first, the last time */
 };
 
@@ -113,7 +116,8 @@ struct rendezvous_target {
 
 struct rendezvous_counters {
 	uint64_t maps_sent, changes_sent, appointments, refused_offline, refused_too_soon,
-		refused_not_allowed, refused_off, malformed, reports, reports_delayed;
+		refused_not_allowed, refused_off, malformed, reports, reports_delayed,
+		observations_delayed;
 };
 
 struct rendezvous {
