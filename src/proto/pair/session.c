@@ -82,15 +82,15 @@ size_t pair_seal(struct pair *pair, const struct pair_identity *identity, struct
 		 const struct random_source *random, enum pair_mode mode, struct control_body *body,
 		 size_t size_max, uint8_t out[CONTROL_MAXIMUM])
 {
-	const struct pair_session *session = mode == PAIR_BY_CURRENT   ? &pair->current
-					     : mode == PAIR_BY_PENDING ? &pair->pending
-								       : NULL;
+	const struct pair_session *session = NULL;
 	uint8_t plain[CONTROL_BODY_SIZE + CONTROL_PADDING_MAX] = {0};
 	struct control_header header;
 	size_t padding;
 
-	if (session && !is_usable(session, identity))
-		session = NULL;
+	if (mode == PAIR_BY_CURRENT && is_usable(&pair->current, identity))
+		session = &pair->current;
+	if (mode == PAIR_BY_PENDING && is_usable(&pair->pending, identity))
+		session = &pair->pending;
 	size_max = size_max < CONTROL_MAXIMUM ? size_max : CONTROL_MAXIMUM;
 	padding = random_below(random, (uint32_t)(size_max - CONTROL_MINIMUM + 1));
 	pair->counter++;

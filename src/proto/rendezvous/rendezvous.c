@@ -147,6 +147,18 @@ void rendezvous_remove(struct rendezvous *rendezvous, usec_t now, uint64_t revis
 	rendezvous_expect(rendezvous, now);
 }
 
+static bool has_same_candidates(const struct map_node *a, const struct map_node *b)
+{
+	if (a->candidate_count != b->candidate_count)
+		return false;
+	for (size_t i = 0; i < a->candidate_count; i++) {
+		if (a->candidates[i].kind != b->candidates[i].kind ||
+		    !address_is_equal(&a->candidates[i].address, &b->candidates[i].address))
+			return false;
+	}
+	return true;
+}
+
 /* The record's candidates: what the hub saw first, then what the node says. */
 static bool refresh_candidates(struct rendezvous_node *node)
 {
@@ -165,8 +177,7 @@ static bool refresh_candidates(struct rendezvous_node *node)
 			continue;
 		record.candidates[record.candidate_count++] = *candidate;
 	}
-	if (record.candidate_count == node->record.candidate_count &&
-	    !memcmp(record.candidates, node->record.candidates, sizeof(record.candidates)))
+	if (has_same_candidates(&record, &node->record))
 		return false;
 	node->record = record;
 	return true;
@@ -197,8 +208,11 @@ void rendezvous_link_up(struct rendezvous *rendezvous, usec_t now, struct rendez
 	node->record.is_online = true;
 	node->rtt = 0;
 	node->last_pong = node->next_ping = node->changed = now;
-	node->requests = RENDEZVOUS_REQUEST_BURST;
-	node->requests_at = now;
+	/* A new link is no new bucket. */
+	if (!node->requests_at) {
+		node->requests = RENDEZVOUS_REQUEST_BURST;
+		node->requests_at = now;
+	}
 	node->report_allowed = 0;
 	node->has_report_waiting = false;
 	rendezvous->linked_count++;
