@@ -41,15 +41,25 @@ static const char *missing_between(const struct node *node, const struct node *o
 	return traffic->last_sent_received < since ? "no traffic from" : NULL;
 }
 
-const char *checks_missing(struct mesh *mesh, enum oracle_verdict least, usec_t since, char *text,
-			   size_t size)
+void checks_get_met(struct mesh *mesh, struct pairs *ret_pairs)
+{
+	for (size_t i = 0; i < mesh->node_count; i++) {
+		for (size_t j = 0; j < mesh->node_count; j++)
+			ret_pairs->has[i][j] = node_path(mesh->nodes[i], mesh->nodes[j]) &&
+					       node_path(mesh->nodes[j], mesh->nodes[i]);
+	}
+}
+
+const char *checks_missing(struct mesh *mesh, const struct pairs *only, enum oracle_verdict least,
+			   usec_t since, char *text, size_t size)
 {
 	for (size_t i = 0; i < mesh->node_count; i++) {
 		for (size_t j = 0; j < mesh->node_count; j++) {
 			const struct node *a = mesh->nodes[i], *b = mesh->nodes[j];
 			const char *what;
 
-			if (!checks_are_active(a, b) || verdict(mesh, a, b) < least)
+			if ((only && !only->has[i][j]) || !checks_are_active(a, b) ||
+			    verdict(mesh, a, b) < least)
 				continue;
 			what = missing_between(a, b, since);
 			if (!what)

@@ -6,10 +6,15 @@
 
 /* Both run, are members, and their machines are on. */
 bool checks_are_active(const struct node *a, const struct node *b);
+struct pairs {
+	bool has[MESH_NODES_MAX][MESH_NODES_MAX];
+};
+/* Those that have a path both ways now. */
+void checks_get_met(struct mesh *mesh, struct pairs *ret_pairs);
 /* Paths and traffic of all pairs that can have them, at least so surely, both ways, with packets
  * sent after `since`. NULL, or what is missing yet. */
-const char *checks_missing(struct mesh *mesh, enum oracle_verdict least, usec_t since, char *text,
-			   size_t size);
+const char *checks_missing(struct mesh *mesh, const struct pairs *only, enum oracle_verdict least,
+			   usec_t since, char *text, size_t size);
 /* Pairs that can connect, and of them those that need an appointment. */
 void checks_count(struct mesh *mesh, unsigned *ret_pairs, unsigned *ret_appointed);
 

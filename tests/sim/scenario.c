@@ -16,7 +16,9 @@
 #define TALK_FAST     (250 * USEC_PER_MSEC)
 #define TALK_SLOW     (2 * USEC_PER_SEC)
 #define YEAR          (365 * USEC_PER_DAY)
-/* The longest that a recovery may take. */
+/* The longest that pairs may take to come back, and those that could not meet before: the hub's
+ * back-off is 2 min. */
+#define SETTLE_NEW    (150 * USEC_PER_SEC)
 #define SETTLE_MOST   (60 * USEC_PER_SEC)
 /* A moved mapping is free again after 30 s of silence, which the hub's back-off grants at the third
  * appointment. */
@@ -29,6 +31,7 @@ struct scenario {
 	const struct site *sites[MESH_NODES_MAX]; /* where each node is */
 	struct scenario_result *result;
 	usec_t started;
+	struct pairs met; /* that had a path when all was well last */
 };
 
 enum scenario_kind scenario_kind_of(uint64_t seed)
@@ -202,8 +205,21 @@ static bool is_any_moving(const struct scenario *scenario)
 	return false;
 }
 
-static void settle_within(struct scenario *scenario, const char *what, enum oracle_verdict least,
-			  usec_t most)
+static void note_settled(struct scenario *scenario, const char *what, usec_t took)
+{
+	struct scenario_result *result = scenario->result;
+
+	mesh_trace(scenario->mesh, "scenario", "settled after %s in %llu ms", what,
+		   (unsigned long long)(took / USEC_PER_MSEC));
+	if (took <= result->worst_settle)
+		return;
+	result->worst_settle = took;
+	snprintf(result->worst_what, sizeof(result->worst_what), "%s", what);
+}
+
+/* only: of these pairs; NULL = all. */
+static void settle_within(struct scenario *scenario, const char *what, const struct pairs *only,
+			  enum oracle_verdict least, usec_t most)
 {
 	usec_t since = network_now(scenario->network), took;
 	const char *missing;
@@ -212,33 +228,32 @@ static void settle_within(struct scenario *scenario, const char *what, enum orac
 	talk_all(scenario, TALK_FAST);
 	do {
 		run(scenario, STEP);
-		missing = checks_missing(scenario->mesh, least, since, text, sizeof(text));
+		missing = checks_missing(scenario->mesh, only, least, since, text, sizeof(text));
 		took = network_now(scenario->network) - since;
 	} while (missing && took < most && !has_failed(scenario));
 	if (missing)
 		mesh_fail(scenario->mesh, "%llu s after %s: %s",
 			  (unsigned long long)(took / USEC_PER_SEC), what, missing);
-	mesh_trace(scenario->mesh, "scenario", "settled after %s in %llu ms", what,
-		   (unsigned long long)(took / USEC_PER_MSEC));
+	note_settled(scenario, what, took);
+	checks_get_met(scenario->mesh, &scenario->met);
 	talk_all(scenario, TALK_SLOW);
-	if (took <= scenario->result->worst_settle)
-		return;
-	scenario->result->worst_settle = took;
-	snprintf(scenario->result->worst_what, sizeof(scenario->result->worst_what), "%s", what);
 }
 
+/* Who had a path has one again soon; who can have one now gets one, if there is a hub. */
 static void settle(struct scenario *scenario, const char *what)
 {
-	settle_within(scenario, what, ORACLE_ALWAYS, SETTLE_MOST);
+	settle_within(scenario, what, &scenario->met, ORACLE_ALWAYS, SETTLE_MOST);
+	if (scenario->mesh->hub->rendezvous && !has_failed(scenario))
+		settle_within(scenario, "newly possible", NULL, ORACLE_ALWAYS, SETTLE_NEW);
 }
 
 /* Nobody has sent anything yet. */
 static void settle_at_first(struct scenario *scenario)
 {
-	settle(scenario, "the start");
+	settle_within(scenario, "the start", NULL, ORACLE_ALWAYS, SETTLE_MOST);
 	if (is_any_moving(scenario) && !has_failed(scenario))
-		settle_within(scenario, "the start with a NAT that moves mappings", ORACLE_AT_FIRST,
-			      SETTLE_MOVING);
+		settle_within(scenario, "the start with a NAT that moves mappings", NULL,
+			      ORACLE_AT_FIRST, SETTLE_MOVING);
 }
 
 static void stay_calm(struct scenario *scenario, usec_t duration)
