@@ -134,8 +134,10 @@ void members_observe(struct hub *hub, struct builtin_peer *device)
 		return;
 	rendezvous_observe(hub->rendezvous, loop_now(hub->loop), &member->node,
 			   &statistics.endpoint);
-	if (store_observe(hub->store, &member->node.record.key, &statistics.endpoint, time(NULL)) !=
-	    STORE_OK)
+	/* One that the rendezvous lets wait is kept with the next handshake. */
+	if (address_is_equal(&member->node.observed, &statistics.endpoint) &&
+	    store_observe(hub->store, &member->node.record.key, &statistics.endpoint, time(NULL)) !=
+		    STORE_OK)
 		log_warn("endpoint-not-kept peer=%s error=\"%s\"", member->node.record.name,
 			 store_problem(hub->store));
 	hub_rearm(hub);

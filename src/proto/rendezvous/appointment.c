@@ -84,13 +84,14 @@ static void pair_met(struct rendezvous_pair *pair, usec_t now, bool has_been_exc
 	pair->last = now;
 }
 
+/* Addresses share slots by hash, which can only make it less. */
 static bool take_target(struct rendezvous *rendezvous, usec_t now, const struct address *address)
 {
 	uint64_t hash = hash_bytes(rendezvous->hash_seed, address->ip, sizeof(address->ip));
 	struct rendezvous_target *target = &rendezvous->targets[hash % RENDEZVOUS_TARGETS];
 
-	if (target->hash != hash || usec_since(now, target->since) >= RENDEZVOUS_TARGET_WINDOW)
-		*target = (struct rendezvous_target){.hash = hash, .since = now};
+	if (usec_since(now, target->since) >= RENDEZVOUS_TARGET_WINDOW)
+		*target = (struct rendezvous_target){.since = now};
 	return target->count++ < RENDEZVOUS_TARGET_LIMIT;
 }
 

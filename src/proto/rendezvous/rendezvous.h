@@ -29,7 +29,7 @@
 #define RENDEZVOUS_REQUEST_RATE      64
 /* Appointments that send probes to one address in one window, whoever asks: no reflector (security
  * 4). */
-#define RENDEZVOUS_TARGETS           1024
+#define RENDEZVOUS_TARGETS           4096
 #define RENDEZVOUS_TARGET_LIMIT      64
 #define RENDEZVOUS_TARGET_WINDOW     (2 * USEC_PER_SEC)
 /* Reports of one node take effect this often (security 7: 5 writes/s, coalesced). */
@@ -109,7 +109,6 @@ struct rendezvous_pair {
 };
 
 struct rendezvous_target {
-	uint64_t hash; /* of the IP */
 	usec_t since;
 	unsigned count;
 };
