@@ -19,6 +19,8 @@
 #include "proto/mask/mask.h"
 #include "sys/state/files.h"
 
+#define STAMP_FILE_MAX 64
+
 static int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int fail(const char *format, ...)
 {
@@ -86,12 +88,21 @@ static void close_link(void *owner, struct rendezvous_node *node)
 	rendezvous_link_down(hub->rendezvous, loop_now(hub->loop), node);
 }
 
+/* Maps hold the site secret. */
+static void room_free(struct hub *hub)
+{
+	if (hub->room)
+		secret_wipe(hub->room, hub->room_size);
+	free(take(hub->room));
+}
+
 static uint8_t *room(void *owner, size_t size)
 {
 	struct hub *hub = owner;
 
 	if (size > hub->room_size) {
-		hub->room = memory_resize(hub->room, size, 1);
+		room_free(hub);
+		hub->room = memory_new(size);
 		hub->room_size = size;
 	}
 	return hub->room;
@@ -220,8 +231,32 @@ static int open_store(struct hub *hub)
 	return result == STORE_OK ? 0 : fail("%s", store_problem(hub->store));
 }
 
+/* Its greetings count at the nodes also after a start with a wrong clock (security 25). */
+static int stamp_load(void *owner, uint64_t *ret_mark)
+{
+	auto_free char *path = state_path(state_state_dir(), "hub", ".stamp");
+	auto_buffer struct buffer text = {0};
+	int error = state_read_file(path, STAMP_FILE_MAX, &text);
+
+	(void)owner;
+	return error ? error : text_to_u64(text_trim(text.data), UINT64_MAX, ret_mark);
+}
+
+static int stamp_save(void *owner, uint64_t mark)
+{
+	auto_free char *path = state_path(state_state_dir(), "hub", ".stamp");
+	auto_free char *text = memory_print("%llu\n", (unsigned long long)mark);
+	int error = state_write_file(path, text, strlen(text), 0600);
+
+	(void)owner;
+	if (error)
+		log_warn("stamp-not-saved error=\"%s\"", strerror(-error));
+	return error;
+}
+
 static int open_device(struct hub *hub)
 {
+	static const struct builtin_stamp_store stamps = {.load = stamp_load, .save = stamp_save};
 	const struct builtin_events events = {.owner = hub,
 					      .on_handshake = on_handshake,
 					      .on_endpoint = on_endpoint,
@@ -232,7 +267,8 @@ static int open_device(struct hub *hub)
 		.listen_port = hub->options->config->listen_port,
 		/* The hub forwards nothing between nodes (security 15). */
 		.local = hub->options->config->addresses,
-		.local_count = hub->options->config->address_count};
+		.local_count = hub->options->config->address_count,
+		.stamps = &stamps};
 	int error = builtin_new(hub->loop, &options, &events, &hub->builtin);
 
 	switch (-error) {
@@ -380,7 +416,7 @@ static void stop(struct hub *hub)
 	store_close(hub->store);
 	state_lock_free(hub->lock);
 	aead_free(hub->aead);
-	free(hub->room);
+	room_free(hub);
 }
 
 int hub_run(const struct hub_run_options *options)

@@ -16,13 +16,15 @@
 #include "sys/store/store.h"
 #include "sys/stream/stream.h"
 
-#define HUB_CONTROL_PORT    51821
-#define HUB_LINKS_PENDING   256 /* not proved yet, in all */
-#define HUB_LINKS_PER_NODE  4
-#define HUB_LINK_PROOF_TIME (5 * USEC_PER_SEC)
-#define HUB_LINKS_MAX       (MAP_NODES_MAX + HUB_LINKS_PENDING)
+#define HUB_CONTROL_PORT     51821
+#define HUB_LINKS_PENDING    256 /* not proved yet, in all */
+#define HUB_LINKS_PER_NODE   4
+#define HUB_LINK_PROOF_TIME  (5 * USEC_PER_SEC)
+#define HUB_LINKS_MAX        (MAP_NODES_MAX + HUB_LINKS_PENDING)
 /* Why a stream ends that waits for its last frame. */
-#define HUB_LINK_FINISH     (2 * USEC_PER_SEC)
+#define HUB_LINK_FINISH      (2 * USEC_PER_SEC)
+
+#define HUB_REFUSAL_LOG_PACE USEC_PER_MINUTE
 
 struct hub;
 
@@ -62,6 +64,8 @@ struct hub {
 	struct loop_timer tick_timer;
 	uint8_t *room; /* for messages on their way out */
 	size_t room_size;
+	uint64_t links_refused; /* without the proof */
+	usec_t refusal_logged;
 	int exit_code;
 };
 
@@ -78,7 +82,8 @@ int links_listen(struct hub *hub);
 void links_stop(struct hub *hub);
 void links_send(struct hub *hub, struct rendezvous_node *node, const void *data, size_t size);
 void links_close(struct hub *hub, struct rendezvous_node *node);
-/* The node is about to go: connections in its name, also those that proved nothing yet, are nobody's. */
+/* The node is about to go: connections in its name, also those that proved nothing yet, are
+ * nobody's. */
 void links_forget(struct hub *hub, const struct hub_node *node);
 
 /* admission.c: tokens */

@@ -40,6 +40,22 @@ static bool api_key(struct hub *hub, struct hub_node *node)
 	return node->has_api;
 }
 
+/* Anybody on a node can be refused as often as he likes: one line a minute says it. */
+static void refuse(struct hub_link *link)
+{
+	struct hub *hub = link->hub;
+	usec_t now = loop_now(hub->loop);
+
+	hub->links_refused++;
+	if (!hub->refusal_logged || usec_since(now, hub->refusal_logged) >= HUB_REFUSAL_LOG_PACE) {
+		hub->refusal_logged = now;
+		log_warn("link-refused peer=%s total=%llu reason=\"no proof of the node's daemon\"",
+			 link->node ? link->node->node.record.name : "",
+			 (unsigned long long)hub->links_refused);
+	}
+	link_end(link);
+}
+
 static void prove(struct hub_link *link, const uint8_t *data, size_t size)
 {
 	struct hub *hub = link->hub;
@@ -48,9 +64,7 @@ static void prove(struct hub_link *link, const uint8_t *data, size_t size)
 
 	if (!node || !api_key(hub, node) ||
 	    !link_server_accept(&link->crypto, &node->api, data, size, &random_system, answer)) {
-		log_warn("link-refused peer=%s reason=\"no proof of the node's daemon\"",
-			 node ? node->node.record.name : "");
-		link_end(link);
+		refuse(link);
 		return;
 	}
 	/* A daemon that starts again replaces its old link. */
@@ -184,7 +198,7 @@ void links_forget(struct hub *hub, const struct hub_node *node)
 {
 	struct hub_link *link;
 
-	list_for_each(link, &hub->links, entry) {
+	list_for_each (link, &hub->links, entry) {
 		if (link->node == node)
 			link->node = NULL;
 	}

@@ -72,25 +72,12 @@ static enum join_result decode(struct reader *reader, struct join *join)
 									    : JOIN_DAMAGED;
 }
 
-enum join_result join_parse(const char *text, struct join *ret_join)
+static enum join_result parse_bytes(const uint8_t *bytes, int size, struct join *ret_join)
 {
-	char copy[JOIN_TEXT_SIZE];
-	uint8_t bytes[JOIN_BYTES_MAX];
 	struct join join = {0};
 	struct reader reader, trailer;
 	enum join_result result;
-	char *line;
-	int size;
 
-	if (!text_copy(copy, sizeof(copy), text + strspn(text, " \t\r\n")))
-		return JOIN_DAMAGED;
-	line = text_trim(copy);
-	if (!text_starts_with(line, JOIN_PREFIX))
-		return text_starts_with(line, "wl") && line[2] >= '2' && line[2] <= '9' &&
-				       line[3] == ':'
-			       ? JOIN_WRONG_VERSION
-			       : JOIN_NOT_ONE;
-	size = base64_decode(bytes, sizeof(bytes), line + strlen(JOIN_PREFIX), true);
 	if (size < 4)
 		return JOIN_DAMAGED;
 	trailer = reader_over(bytes + size - 4, 4);
@@ -100,6 +87,35 @@ enum join_result join_parse(const char *text, struct join *ret_join)
 	result = decode(&reader, &join);
 	if (result == JOIN_OK)
 		*ret_join = join;
+	explicit_bzero(&join, sizeof(join));
+	return result;
+}
+
+static enum join_result parse_line(const char *line, struct join *ret_join)
+{
+	uint8_t bytes[JOIN_BYTES_MAX];
+	enum join_result result;
+	int size;
+
+	if (!text_starts_with(line, JOIN_PREFIX))
+		return text_starts_with(line, "wl") && line[2] >= '2' && line[2] <= '9' &&
+				       line[3] == ':'
+			       ? JOIN_WRONG_VERSION
+			       : JOIN_NOT_ONE;
+	size = base64_decode(bytes, sizeof(bytes), line + strlen(JOIN_PREFIX), true);
+	result = parse_bytes(bytes, size, ret_join);
+	explicit_bzero(bytes, sizeof(bytes));
+	return result;
+}
+
+enum join_result join_parse(const char *text, struct join *ret_join)
+{
+	char copy[JOIN_TEXT_SIZE];
+	enum join_result result = JOIN_DAMAGED;
+
+	if (text_copy(copy, sizeof(copy), text + strspn(text, " \t\r\n")))
+		result = parse_line(text_trim(copy), ret_join);
+	explicit_bzero(copy, sizeof(copy));
 	return result;
 }
 
@@ -119,13 +135,12 @@ size_t join_print(const struct join *join, char text[JOIN_TEXT_SIZE])
 		write_u8(&writer, (uint8_t)strlen(join->endpoints[i]));
 		write_bytes(&writer, join->endpoints[i], strlen(join->endpoints[i]));
 	}
-	if (writer.failed)
-		return 0;
 	write_u32(&writer, checksum(bytes, writer.position));
-	if (writer.failed)
-		return 0;
 	memcpy(text, JOIN_PREFIX, sizeof(JOIN_PREFIX));
-	size = base64_encode(text + strlen(JOIN_PREFIX), JOIN_TEXT_SIZE - strlen(JOIN_PREFIX),
-			     bytes, writer.position, true);
+	size = writer.failed ? 0
+			     : base64_encode(text + strlen(JOIN_PREFIX),
+					     JOIN_TEXT_SIZE - strlen(JOIN_PREFIX), bytes,
+					     writer.position, true);
+	explicit_bzero(bytes, sizeof(bytes));
 	return size ? size + strlen(JOIN_PREFIX) : 0;
 }
