@@ -265,8 +265,10 @@ void node_link_send(struct node *node, const void *data, size_t size)
 	if (node->link.state != LINK_UP || size > REPORT_SIZE_MAX)
 		return;
 	link_seal(&node->link.crypto, node->aead, data, size, frame);
-	/* A full queue means a dead link; its own timeouts end it. */
-	stream_send(node->link.stream, frame, size + LINK_FRAME_OVERHEAD);
+	/* A number is spent on a frame that was not queued: the link cannot go on, and ends in the
+	 * next turn (the agent may be in the middle of a decision). */
+	if (stream_send(node->link.stream, frame, size + LINK_FRAME_OVERHEAD))
+		stream_set_deadline(node->link.stream, loop_now(node->loop));
 }
 
 int node_hub_start(struct node *node)

@@ -203,6 +203,11 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, usec_t deadline
 		return;
 	}
 	timer->deadline = deadline;
+	/* Overdue already and overdue again: it keeps its place, or a source that sets it with
+	 * every event would put it off for ever. */
+	if (deadline <= loop->now && timer->place &&
+	    loop->timers.entries[timer->place - 1].time <= loop->now)
+		return;
 	/* Never due in this turn: a timer that sets itself into the past must not starve the
 	 * sockets. */
 	timer_heap_set(&loop->timers, timer, deadline > loop->now ? deadline : loop->now + 1);

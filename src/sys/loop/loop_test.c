@@ -346,6 +346,35 @@ static void a_past_deadline_rings_in_the_next_turn_not_in_this_one(void **state)
 	loop_timer_stop(loop, &a.timer);
 }
 
+/* A source with an event in every turn, which sets an overdue timer again each time. */
+static void on_restless(void *owner, uint32_t events)
+{
+	struct bell *bell = owner;
+
+	(void)events;
+	loop_timer_set(bell->loop, &bell->timer, 1);
+}
+
+static void a_source_cannot_put_off_an_overdue_timer(void **state)
+{
+	struct loop *loop = *state;
+	char log[16] = "";
+	struct bell bell = bell_new(loop, 'a', log);
+	struct loop_source source = {.fd = eventfd(1, EFD_NONBLOCK),
+				     .events = EPOLLIN,
+				     .on_event = on_restless,
+				     .owner = &bell};
+
+	bell.timer.owner = &bell;
+	assert_int_equal(loop_add(loop, &source), 0);
+	for (int turn = 0; turn < 5; turn++)
+		assert_int_equal(loop_turn(loop, 0), 0);
+	loop_remove(&source);
+	close(source.fd);
+	assert_int_equal(log[0], 'a');
+	loop_timer_stop(loop, &bell.timer);
+}
+
 static void a_timer_stopped_by_another_of_the_same_turn_stays_silent(void **state)
 {
 	struct loop *loop = *state;
@@ -502,6 +531,7 @@ int main(void)
 		loop_test(a_timer_moved_later_rings_once_and_late),
 		loop_test(an_earlier_timer_shortens_a_wait_that_was_set_for_a_later_one),
 		loop_test(a_past_deadline_rings_in_the_next_turn_not_in_this_one),
+		loop_test(a_source_cannot_put_off_an_overdue_timer),
 		loop_test(a_timer_stopped_by_another_of_the_same_turn_stays_silent),
 		loop_test(never_disarms),
 		loop_test(a_waiting_answer_comes_before_the_timer_that_gives_up),
