@@ -73,30 +73,42 @@ def data_message(key, receiver, counter, packet):
             p.aead_seal(key, p.counter_nonce(counter), b"", padded))
 
 
-def handshake(initiator, responder, ephemerals, psk, stamp, indices):
-    """Both messages without macs, and the keys T_i->r, T_i<-r."""
+def second_name(public):
+    """The same point to X25519, which ignores bit 255."""
+    return public[:31] + bytes([public[31] | 0x80])
+
+
+def handshake(initiator, responder, ephemerals, psk, stamp, indices, names=(bytes, bytes)):
+    """Both messages without macs, and the keys T_i->r, T_i<-r. names: how each ephemeral key is written."""
     run = Run(p.x25519(responder))
     first, second = ephemerals
-    run.ephemeral(p.x25519(first))
+    first_public, second_public = names[0](p.x25519(first)), names[1](p.x25519(second))
+    run.ephemeral(first_public)
     run.shared(first, p.x25519(responder))
     static = run.seal(p.x25519(initiator))
     run.shared(initiator, p.x25519(responder))
-    initiation = little(1) + little(indices[0]) + p.x25519(first) + static + run.seal(stamp)
-    run.ephemeral(p.x25519(second))
+    initiation = little(1) + little(indices[0]) + first_public + static + run.seal(stamp)
+    run.ephemeral(second_public)
     run.shared(second, p.x25519(first))
     run.shared(second, p.x25519(initiator))
     run.preshared(psk)
-    response = little(2) + little(indices[1]) + little(indices[0]) + p.x25519(second) + run.seal(b"")
+    response = little(2) + little(indices[1]) + little(indices[0]) + second_public + run.seal(b"")
     return initiation, response, p.noise_kdf(run.chaining, b"", 2)
+
+
+def case(number):
+    """Initiator, responder, their ephemeral keys, PSK, stamp and indices of a run."""
+    initiator, responder, *ephemerals = (private(f"wireguard {name} {number}") for name in
+                                         ("initiator", "responder", "e i", "e r"))
+    psk = sample("wireguard psk") if number else bytes(32)
+    stamp = (2**62 + 10 + 1700000000 + number).to_bytes(8, "big") + (500 * number).to_bytes(4, "big")
+    return initiator, responder, ephemerals, psk, stamp, (0x01020304 + number, 0xfffefdfc - number)
 
 
 def handshakes():
     rows = []
-    for number, psk in enumerate((bytes(32), sample("wireguard psk"))):
-        initiator, responder, *ephemerals = (private(f"wireguard {name} {number}") for name in
-                                             ("initiator", "responder", "e i", "e r"))
-        stamp = (2**62 + 10 + 1700000000 + number).to_bytes(8, "big") + (500 * number).to_bytes(4, "big")
-        indices = (0x01020304 + number, 0xfffefdfc - number)
+    for number in range(2):
+        initiator, responder, ephemerals, psk, stamp, indices = case(number)
         initiation, response, (forth, back) = handshake(initiator, responder, ephemerals, psk, stamp, indices)
         packet = sample("wireguard packet", 21 + 11 * number)
         rows.append((initiator, p.x25519(initiator), responder, p.x25519(responder), *ephemerals, psk, stamp,
@@ -112,6 +124,15 @@ def handshakes():
                   ("psk", 32), ("stamp", 12), ("initiator_index", "u64"), ("responder_index", "u64"),
                   ("initiation", 148), ("response", 92), ("forth", 32), ("back", 32), ("packet", "bytes"),
                   ("data_forth", "bytes"), ("data_back", "bytes")], rows)
+
+
+def second_names():
+    initiation, _, _ = handshake(*case(0), names=(second_name, bytes))
+    _, response, _ = handshake(*case(0), names=(bytes, second_name))
+    initiator, responder = (p.x25519(key) for key in case(0)[:2])
+    return Table("second_name", "Messages of run 0 whose ephemeral key has bit 255 set: to be refused.",
+                 [("initiation", 148), ("response", 92)],
+                 [(with_macs(initiation, responder), with_macs(response, initiator))])
 
 
 def cookies():
@@ -133,7 +154,7 @@ def render():
     parts = ["/* Known answers, made by tests/vectors/wireguard.py (plain Python, shares nothing with src/): never\n"
              " * edit them. */",
              "#pragma once\n\n#include \"vectors.h\"\n\n/* clang-format off */\n"]
-    for table in (handshakes(), cookies()):
+    for table in (handshakes(), second_names(), cookies()):
         parts += table.lines()
         parts.append("")
     return "\n".join(parts)

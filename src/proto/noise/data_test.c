@@ -319,15 +319,46 @@ static void an_initiator_that_only_receives_rekeys_before_the_end(void **state)
 	world_deliver(world);
 	assert_int_equal(world->a.initiations, 1);
 	world->now++;
-	world->b.is_cut = true;
-	side_send_data(&world->a);
-	world->queued = 0;
-	world->b.is_cut = false;
-	world->a.initiations = 0;
-	world->a.peer.initiated_at = 0;
 	side_send_data(&world->b);
 	world_deliver(world);
-	assert_int_equal(world->a.initiations, 1);
+	assert_int_equal(world->a.initiations, 2);
+	world_free(world);
+}
+
+static void a_responder_that_only_receives_begins_nothing(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram packet;
+
+	world_connect(world);
+	side_send_data(&world->a);
+	packet = world_take(world);
+	world->now += SECONDS(170);
+	assert_int_equal(side_receive(&world->b, &packet), WG_OK);
+	assert_int_equal(world->b.initiations, 0);
+	world_free(world);
+}
+
+static void the_rekey_before_the_end_is_tried_once_per_session(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	for (unsigned session = 2; session < 5; session++) {
+		world->now += SECONDS(166);
+		side_send_data(&world->b);
+		world_deliver(world);
+		assert_int_equal(world->a.completed, session);
+	}
+	/* The peer does not answer any more; what it sends does not begin the tries anew. */
+	world->now += SECONDS(166);
+	world->a.is_cut = true;
+	side_send_data(&world->b);
+	world_pass(world, SECONDS(6));
+	assert_int_equal(world->a.peer.attempts, 1);
+	side_send_data(&world->b);
+	world_deliver(world);
+	assert_int_equal(world->a.peer.attempts, 1);
 	world_free(world);
 }
 
@@ -476,6 +507,8 @@ int main(void)
 			an_opened_packet_of_a_session_that_ended_meanwhile_confirms_nothing),
 		cmocka_unit_test(the_initiator_rekeys_after_two_minutes_of_sending),
 		cmocka_unit_test(an_initiator_that_only_receives_rekeys_before_the_end),
+		cmocka_unit_test(a_responder_that_only_receives_begins_nothing),
+		cmocka_unit_test(the_rekey_before_the_end_is_tried_once_per_session),
 		cmocka_unit_test(too_many_messages_are_a_reason_to_rekey_for_both),
 		cmocka_unit_test(with_frequent_rekeys_every_packet_arrives),
 		cmocka_unit_test(a_session_whose_numbers_are_used_up_is_replaced),

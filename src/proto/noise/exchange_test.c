@@ -216,6 +216,22 @@ static void two_that_begin_at_once_connect_in_one_round_trip(void **state)
 	world_free(world);
 }
 
+static void a_confirmed_session_ends_our_own_initiation(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	wg_handshake_start(&world->b.peer, world->b.aead, world->now);
+	world->queued = 0;
+	assert_int_equal(world->b.peer.handshake.state, HANDSHAKE_INITIATION_SENT);
+	world_connect(world);
+	assert_int_equal(world->b.peer.handshake.state, HANDSHAKE_NONE);
+	assert_true(key_is_zero(&world->b.peer.handshake.ephemeral));
+	assert_int_equal(world->b.wg.indices.count, 1);
+	world_pass(world, SECONDS(60));
+	assert_int_equal(world->b.initiations, 1);
+	world_free(world);
+}
+
 static void two_that_begin_at_once_connect_also_when_a_response_is_lost(void **state)
 {
 	for (int lost = 0; lost < 2; lost++) {
@@ -418,9 +434,17 @@ static void a_peer_that_may_roam_is_followed_by_any_authentic_message(void **sta
 	struct datagram packet;
 
 	world->a.address = world_address("198.51.100.1:5");
-	world_connect(world);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	deliver_one(world);
 	assert_int_equal(world->b.moved, 1);
 	assert_true(address_is_equal(&world->b.peer.endpoint, &world->a.address));
+	world->queue[0].source = world_address("198.51.100.9:9");
+	deliver_one(world);
+	assert_int_equal(world->a.moved, 1);
+	assert_true(address_is_equal(&world->a.peer.endpoint,
+				     &(struct address[]){world_address("198.51.100.9:9")}[0]));
+	world_deliver(world);
+	assert_int_equal(world->b.moved, 1);
 	side_send_data(&world->a);
 	packet = world_take(world);
 	packet.source = world_address("198.51.100.2:6");
@@ -457,6 +481,23 @@ static void a_peer_that_may_not_roam_is_told_of_once_per_address(void **state)
 	}
 	assert_true(address_is_equal(&world->b.moved_to,
 				     &(struct address[]){world_address("198.51.100.2:5")}[0]));
+	world_free(world);
+}
+
+static void an_endpoint_that_is_set_makes_addresses_new_again(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	world->b.peer.may_roam = false;
+	world->a.address = world_address("198.51.100.1:5");
+	for (unsigned i = 1; i < 4; i++) {
+		side_send_data(&world->a);
+		side_send_data(&world->a);
+		world_deliver(world);
+		assert_int_equal(world->b.moved, i);
+		wg_peer_set_endpoint(&world->b.peer, &world->b.address);
+	}
 	world_free(world);
 }
 
@@ -523,6 +564,18 @@ static void no_second_initiation_within_five_seconds(void **state)
 	world_free(world);
 }
 
+static void a_handshake_asked_for_right_after_one_is_not_made_up_for(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	wg_handshake_start(&world->b.peer, world->b.aead, world->now);
+	world_pass(world, SECONDS(60));
+	assert_int_equal(world->a.initiations + world->b.initiations, 1);
+	world_free(world);
+}
+
 /* The confirmation of the session that we answered is lost, and the initiator is gone: what waits
  * here still goes out. */
 static void a_responder_whose_session_is_never_confirmed_begins_itself(void **state)
@@ -571,6 +624,7 @@ int main(void)
 		cmocka_unit_test(a_replayed_response_changes_nothing),
 		cmocka_unit_test(messages_of_a_wrong_shape_are_dropped_unread),
 		cmocka_unit_test(two_that_begin_at_once_connect_in_one_round_trip),
+		cmocka_unit_test(a_confirmed_session_ends_our_own_initiation),
 		cmocka_unit_test(two_that_begin_at_once_connect_also_when_a_response_is_lost),
 		cmocka_unit_test(two_that_begin_at_once_connect_over_any_network),
 		cmocka_unit_test(under_load_only_who_shows_a_cookie_is_answered),
@@ -583,9 +637,11 @@ int main(void)
 		cmocka_unit_test(no_answer_is_larger_than_its_request),
 		cmocka_unit_test(a_peer_that_may_roam_is_followed_by_any_authentic_message),
 		cmocka_unit_test(a_peer_that_may_not_roam_is_told_of_once_per_address),
+		cmocka_unit_test(an_endpoint_that_is_set_makes_addresses_new_again),
 		cmocka_unit_test(a_response_goes_where_the_initiation_came_from),
 		cmocka_unit_test(a_peer_that_may_not_initiate_waits_to_be_told),
 		cmocka_unit_test(no_second_initiation_within_five_seconds),
+		cmocka_unit_test(a_handshake_asked_for_right_after_one_is_not_made_up_for),
 		cmocka_unit_test(a_responder_whose_session_is_never_confirmed_begins_itself),
 		cmocka_unit_test(a_restarted_peer_is_heard_again_at_once),
 	};

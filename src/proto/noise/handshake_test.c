@@ -335,6 +335,25 @@ static void a_response_is_taken_once_and_only_for_the_latest_initiation(void **s
 	aead_free(fixture.aead);
 }
 
+/* An idle handshake is all zeros, and zeros are no secret. */
+static void a_response_made_for_zeros_is_refused_by_an_idle_handshake(void **state)
+{
+	struct handshake_opening opening = {.remote_index = 0x11223344};
+	const struct key zeros = {{0}};
+	struct fixture fixture;
+
+	start(&fixture, __func__);
+	x25519_public(&zeros, &opening.remote_ephemeral);
+	assert_true(handshake_respond(&fixture.responder.handshake, fixture.aead,
+				      &fixture.seeded.source, &opening, 1, fixture.response,
+				      &fixture.theirs));
+	assert_false(finish(&fixture));
+	/* That it was made well is seen when the state says otherwise. */
+	fixture.initiator.handshake.state = HANDSHAKE_INITIATION_SENT;
+	assert_true(finish(&fixture));
+	aead_free(fixture.aead);
+}
+
 /* Both messages cross: each side answers without losing its own run. */
 static void answering_leaves_our_own_initiation_alone(void **state)
 {
@@ -382,21 +401,30 @@ static void without_usable_keys_nothing_is_made(void **state)
 	aead_free(fixture.aead);
 }
 
-/* p + 9 is the base point a second time; p is zero. Sealed properly, and refused all the same. */
+/* Bit 255 does not change the point, only its name. All else in these messages is right. */
 static void ephemeral_keys_that_are_not_canonical_are_refused(void **state)
 {
-	struct fixture fixture;
+	const struct wireguard_vector *right = &wireguard_vectors[0];
+	const struct second_name_vector *vector = &second_name_vectors[0];
+	struct script script = {right->initiator_ephemeral};
+	const struct random_source source = {script_fill, &script};
+	uint8_t initiation[WG_INITIATION_SIZE];
+	struct handshake_session session;
+	struct handshake_opening opening;
+	struct aead *aead = aead_new();
+	struct party a, b;
 
-	start(&fixture, __func__);
-	initiate(&fixture, 1);
-	answer(&fixture, NOW);
-	memset(fixture.response + WG_RESPONSE_EPHEMERAL, 0xff, KEY_SIZE);
-	assert_false(finish(&fixture));
-	memset(fixture.response + WG_RESPONSE_EPHEMERAL, 0, KEY_SIZE);
-	assert_false(finish(&fixture));
-	fixture.initiation[WG_INITIATION_EPHEMERAL + KEY_SIZE - 1] |= 0x80;
-	assert_int_equal(answer(&fixture, NOW + INTERVAL), HANDSHAKE_FORGED);
-	aead_free(fixture.aead);
+	set_party(&a, right->initiator_private, right->responder_public, right->psk);
+	set_party(&b, right->responder_private, right->initiator_public, right->psk);
+	assert_true(handshake_open(&b.identity, aead, right->initiation, &opening));
+	assert_false(handshake_open(&b.identity, aead, vector->initiation, &opening));
+	assert_true(handshake_initiate(&a.handshake, &a.identity, aead, &source, right->stamp,
+				       (uint32_t)right->initiator_index, initiation));
+	assert_false(handshake_consume_response(&a.handshake, &a.identity, aead, vector->response,
+						&session));
+	assert_true(handshake_consume_response(&a.handshake, &a.identity, aead, right->response,
+					       &session));
+	aead_free(aead);
 }
 
 static void a_finished_run_leaves_no_secret_behind(void **state)
@@ -435,6 +463,7 @@ int main(void)
 		cmocka_unit_test(stamps_that_do_not_grow_are_replays),
 		cmocka_unit_test(initiations_within_20_ms_are_a_flood_and_leave_no_trace),
 		cmocka_unit_test(a_response_is_taken_once_and_only_for_the_latest_initiation),
+		cmocka_unit_test(a_response_made_for_zeros_is_refused_by_an_idle_handshake),
 		cmocka_unit_test(answering_leaves_our_own_initiation_alone),
 		cmocka_unit_test(without_usable_keys_nothing_is_made),
 		cmocka_unit_test(ephemeral_keys_that_are_not_canonical_are_refused),

@@ -73,6 +73,22 @@ static void a_truth_table_of_single_counters_holds(void **state)
 	follow(steps, array_size(steps));
 }
 
+/* The word of the newest counter is where the ring comes round to. */
+static void a_jump_of_exactly_a_window_forgets_the_newest_word_too(void **state)
+{
+	const struct step steps[] = {
+		/* 0 */ {9, true},
+		/* 1 */ {10, true},
+		/* 2 */ {REPLAY_WINDOW + 10, true},
+		/* 3 */ {REPLAY_WINDOW + 9, true},
+		/* 4 */ {REPLAY_WINDOW + 9, false},
+		/* 5 */ {3 * REPLAY_WINDOW + 9, true},
+		/* 6 */ {3 * REPLAY_WINDOW + 10, true},
+	};
+
+	follow(steps, array_size(steps));
+}
+
 static void a_whole_window_is_accepted_once_in_any_direction(void **state)
 {
 	struct replay up = {0}, down = {0};
@@ -118,9 +134,10 @@ static void it_behaves_as_a_set_with_a_lower_bound(void **state)
 	struct seeded seeded;
 
 	seeded_start(&seeded, __func__);
-	for (int run = 0; run < 20; run++) {
+	for (int run = 0; run < 60; run++) {
 		struct replay replay = {0};
-		uint64_t newest = 0, jump = 1 + seeded_below(&seeded, 300);
+		uint64_t newest = 0,
+			 jump = 1 + seeded_below(&seeded, 2u << seeded_below(&seeded, 8));
 		bool has_newest = false;
 
 		memset(seen, 0, sizeof(seen));
@@ -150,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_truth_table_of_single_counters_holds),
+		cmocka_unit_test(a_jump_of_exactly_a_window_forgets_the_newest_word_too),
 		cmocka_unit_test(a_whole_window_is_accepted_once_in_any_direction),
 		cmocka_unit_test(the_first_counter_may_be_any),
 		cmocka_unit_test(the_limit_is_the_first_refused),

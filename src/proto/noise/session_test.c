@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sched.h>
 
 #include "proto/noise/test_world.h"
 
@@ -199,16 +200,22 @@ static void a_session_past_its_time_gives_no_number(void **state)
 /* ---- several threads: security 24 ---- */
 
 #define THREADS     4
-#define RUNS        4000
-#define NUMBERS_MAX (THREADS * RUNS * WG_RUN_MAX)
+#define RUNS        500000
+#define RUN_SIZE    4
+#define NUMBERS_MAX ((uint64_t)THREADS * RUNS * RUN_SIZE)
+#define MARGIN      ((uint64_t)WG_RUN_MAX * WG_WORKERS_MAX)
+/* Rounds of a race that is over in an instant. */
+#define ROUNDS      30000
 
 struct shared {
 	struct wg_keypair keypair;
 	struct wg_limits limits;
-	/* The set of used nonces: one counter each. */
+	/* The set of used nonces: how often each was given out. */
 	atomic_uchar *used;
 	uint64_t base;
-	atomic_uint granted;
+	atomic_uint_least64_t granted;
+	atomic_uint waiting;
+	atomic_uint round;
 };
 
 struct worker {
@@ -219,22 +226,42 @@ struct worker {
 	bool is_ok;
 };
 
-/* Seals too, so that TSan sees all that a worker touches. */
+/* All go on at the same moment, closer than a sleeping barrier could make it. */
+static void meet(struct shared *shared, void (*prepare)(struct shared *shared))
+{
+	unsigned round = atomic_load(&shared->round);
+
+	if (atomic_fetch_add(&shared->waiting, 1) == THREADS - 1) {
+		atomic_store(&shared->waiting, 0);
+		prepare(shared);
+		atomic_store(&shared->round, round + 1);
+		return;
+	}
+	while (atomic_load(&shared->round) == round)
+		sched_yield();
+}
+
+static void prepare_nothing(struct shared *shared)
+{
+}
+
+/* Seals now and then, so that TSan sees all that a worker touches. */
 static void use_run(struct worker *worker, const struct wg_run *run)
 {
+	struct shared *shared = worker->shared;
 	uint8_t datagram[WG_DATA_OVERHEAD + 16];
 
+	if (run->counter >= shared->limits.reject_after_messages - MARGIN)
+		worker->is_ok = false;
 	for (unsigned i = 0; i < run->count; i++) {
-		uint64_t number = run->counter + i - worker->shared->base;
+		uint64_t number = run->counter + i - shared->base;
 
-		if (number >= NUMBERS_MAX ||
-		    run->counter + i >= worker->shared->limits.reject_after_messages)
-			worker->is_ok = false;
-		else if (atomic_fetch_add(&worker->shared->used[number], 1))
+		if (number >= NUMBERS_MAX || atomic_fetch_add(&shared->used[number], 1))
 			worker->is_ok = false;
 	}
-	wg_seal(run, worker->aead, run->count - 1, datagram + WG_DATA_HEADER_SIZE, 5, 1420,
-		datagram);
+	if (run->counter % 64 == 0)
+		wg_seal(run, worker->aead, run->count - 1, datagram + WG_DATA_HEADER_SIZE, 5, 1420,
+			datagram);
 }
 
 static void *work(void *argument)
@@ -243,8 +270,9 @@ static void *work(void *argument)
 	struct shared *shared = worker->shared;
 	struct wg_run run;
 
+	meet(shared, prepare_nothing);
 	for (int i = 0; i < RUNS; i++) {
-		unsigned count = 1 + seeded_below(&worker->seeded, WG_RUN_MAX);
+		unsigned count = 1 + seeded_below(&worker->seeded, RUN_SIZE);
 
 		if (!session_reserve(&shared->keypair, &shared->limits, 6, count, &run))
 			continue;
@@ -254,7 +282,7 @@ static void *work(void *argument)
 	return NULL;
 }
 
-static void run_workers(const char *test, struct shared *shared)
+static void run_workers(const char *test, struct shared *shared, void *(*body)(void *))
 {
 	struct worker workers[THREADS];
 	struct seeded seeded;
@@ -267,7 +295,7 @@ static void run_workers(const char *test, struct shared *shared)
 		seeded_init(&workers[i].seeded, seeded_u64(&seeded));
 	}
 	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, body, &workers[i]), 0);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
 		aead_free(workers[i].aead);
@@ -276,32 +304,65 @@ static void run_workers(const char *test, struct shared *shared)
 	free((void *)shared->used);
 }
 
-static void threads_never_get_the_same_number(void **state)
+static struct shared *shared_new(void)
 {
-	auto_free struct shared *shared = new (struct shared);
+	struct shared *shared = new (struct shared);
 
 	shared->limits = wg_limits_default;
 	shared->keypair.born = 5;
-	run_workers(__func__, shared);
+	return shared;
+}
+
+static void threads_never_get_the_same_number(void **state)
+{
+	auto_free struct shared *shared = shared_new();
+
+	run_workers(__func__, shared, work);
 	/* None was lost either: every number below the counter was given to somebody. */
 	assert_int_equal(atomic_load(&shared->granted), atomic_load(&shared->keypair.counter));
 }
 
 static void threads_that_race_for_the_last_numbers_stay_below_the_limit(void **state)
 {
-	auto_free struct shared *shared = new (struct shared);
-	const uint64_t margin = WG_RUN_MAX * WG_WORKERS_MAX;
+	auto_free struct shared *shared = shared_new();
 
-	shared->limits = wg_limits_default;
-	shared->keypair.born = 5;
 	/* A tenth of what they ask for is left. */
-	shared->base = wg_limits_default.reject_after_messages - margin - NUMBERS_MAX / 20;
+	shared->base = wg_limits_default.reject_after_messages - MARGIN - NUMBERS_MAX / 20;
 	atomic_store(&shared->keypair.counter, shared->base);
-	run_workers(__func__, shared);
+	run_workers(__func__, shared, work);
 	assert_in_range(atomic_load(&shared->granted), NUMBERS_MAX / 20,
-			NUMBERS_MAX / 20 + THREADS * WG_RUN_MAX);
+			NUMBERS_MAX / 20 + RUN_SIZE);
 	assert_true(atomic_load(&shared->keypair.counter) <
 		    wg_limits_default.reject_after_messages);
+}
+
+static void prepare_last_number(struct shared *shared)
+{
+	atomic_store(&shared->keypair.counter,
+		     wg_limits_default.reject_after_messages - MARGIN - 1);
+}
+
+static void *race_for_the_last(void *argument)
+{
+	struct worker *worker = argument;
+	struct shared *shared = worker->shared;
+	struct wg_run run;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		meet(shared, prepare_last_number);
+		if (session_reserve(&shared->keypair, &shared->limits, 6, 1, &run))
+			atomic_fetch_add(&shared->granted, 1);
+		meet(shared, prepare_nothing);
+	}
+	return NULL;
+}
+
+static void of_all_threads_one_gets_the_last_number(void **state)
+{
+	auto_free struct shared *shared = shared_new();
+
+	run_workers(__func__, shared, race_for_the_last);
+	assert_int_equal(atomic_load(&shared->granted), ROUNDS);
 }
 
 int main(void)
@@ -318,6 +379,7 @@ int main(void)
 		cmocka_unit_test(limits_smaller_than_the_margin_refuse_everything),
 		cmocka_unit_test(a_session_past_its_time_gives_no_number),
 		cmocka_unit_test(threads_never_get_the_same_number),
+		cmocka_unit_test(of_all_threads_one_gets_the_last_number),
 		cmocka_unit_test(threads_that_race_for_the_last_numbers_stay_below_the_limit),
 	};
 

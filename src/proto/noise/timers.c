@@ -121,36 +121,29 @@ void timers_authentic_received(struct wg_peer *peer, usec_t now, bool is_data)
 	timers_persistent(peer, now);
 }
 
-static void give_up(struct wg_peer *peer, usec_t now)
+static void give_up(struct wg_peer *peer)
 {
 	struct wg *wg = peer->wg;
 
 	peer->attempts = 0;
 	peer->keepalive_at = USEC_NEVER;
 	handshake_end(peer);
-	if (peer->erase_at == USEC_NEVER && (peer->current || peer->previous || peer->next))
-		peer->erase_at = now + 3 * wg->limits.reject_after_time;
 	wg->ops.handshake_gave_up(wg->ops.owner, peer);
 }
 
 static void retransmit(struct wg_peer *peer, struct aead *aead, usec_t now)
 {
 	const struct wg_limits *limits = &peer->wg->limits;
-	usec_t allowed = peer->initiated_at + limits->rekey_timeout;
 
-	/* A response of ours went out meanwhile, and its session may still be confirmed. */
-	if (peer->initiated_at && now < allowed) {
-		peer->retransmit_at = allowed;
-		return;
-	}
 	peer->retransmit_at = USEC_NEVER;
 	if ((peer->attempts + 1) * limits->rekey_timeout > limits->rekey_attempt_time) {
-		give_up(peer, now);
+		give_up(peer);
 		return;
 	}
 	peer->attempts++;
 	peer_initiate_again(peer, aead, now);
-	/* Without endpoint or key nothing went out. They may come back in time. */
+	/* Nothing went out: without endpoint or key, or because a response of ours did just before.
+	 * That may change in time. */
 	if (peer->retransmit_at == USEC_NEVER)
 		peer->retransmit_at = now + limits->rekey_timeout;
 }
@@ -165,15 +158,6 @@ static void keepalive(struct wg_peer *peer, struct aead *aead, usec_t now)
 	}
 }
 
-static void erase(struct wg_peer *peer)
-{
-	peer->erase_at = USEC_NEVER;
-	session_end_all(peer);
-	/* One that is under way is young, and its own retries end it. */
-	if (peer->retransmit_at == USEC_NEVER)
-		handshake_end(peer);
-}
-
 void timers_run(struct wg_peer *peer, struct aead *aead, usec_t now)
 {
 	if (now >= peer->retransmit_at)
@@ -184,8 +168,11 @@ void timers_run(struct wg_peer *peer, struct aead *aead, usec_t now)
 		peer->silence_at = USEC_NEVER;
 		peer_initiate(peer, aead, now);
 	}
-	if (now >= peer->erase_at)
-		erase(peer);
+	/* A handshake that is under way is young, and ends with its last try. */
+	if (now >= peer->erase_at) {
+		peer->erase_at = USEC_NEVER;
+		session_end_all(peer);
+	}
 	if (now >= peer->persistent_at) {
 		timers_persistent(peer, now);
 		wg_send_keepalive(peer, aead, now);

@@ -47,13 +47,15 @@ static void an_unanswered_initiation_is_repeated_every_5_s_and_given_up_after_90
 static void the_jitter_is_not_constant(void **state)
 {
 	struct world *world = world_new(__func__, NULL);
-	usec_t first, different = 0;
+	usec_t before, after, different = 0;
 
 	world->a.is_cut = true;
 	side_send_data(&world->a);
-	first = next_send(world, &world->a, SECONDS(10));
-	for (int i = 0; i < 10; i++)
-		different += next_send(world, &world->a, SECONDS(10)) != first;
+	before = next_send(world, &world->a, SECONDS(10));
+	for (int i = 0; i < 10; i++, before = after) {
+		after = next_send(world, &world->a, SECONDS(10));
+		different += after != before;
+	}
 	assert_true(different > 7);
 	world_free(world);
 }
@@ -130,6 +132,30 @@ static void giving_up_wipes_the_handshake(void **state)
 	world_pass(world, SECONDS(20));
 	assert_false(memory_holds(&world->a.peer, sizeof(world->a.peer), &ephemeral, KEY_SIZE));
 	assert_int_equal(world->a.wg.indices.count, 0);
+	world_free(world);
+}
+
+static void giving_up_ends_the_keepalive_that_was_due_and_keeps_the_time_of_wiping(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	usec_t erase_at;
+
+	world_connect(world);
+	erase_at = world->a.peer.erase_at;
+	assert_int_equal(erase_at, world->now + SECONDS(540));
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now + SECONDS(6));
+	world->queued = 0;
+	/* Data comes just before a gives up: with its handshake goes the answer that was due. */
+	world->now = world->a.peer.retransmit_at - 1;
+	world->a.peer.attempts = 18;
+	side_send_data(&world->b);
+	world_deliver(world);
+	assert_int_not_equal(world->a.peer.keepalive_at, USEC_NEVER);
+	world->now++;
+	world_tick(world);
+	assert_int_equal(world->a.gave_up, 1);
+	assert_int_equal(world->a.peer.keepalive_at, USEC_NEVER);
+	assert_int_equal(world->a.peer.erase_at, erase_at);
 	world_free(world);
 }
 
@@ -235,6 +261,64 @@ static void a_persistent_keepalive_finds_a_peer_that_was_gone(void **state)
 	world_free(world);
 }
 
+static void a_persistent_keepalive_waits_for_an_endpoint(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	wg_peer_set_endpoint(&world->a.peer, &(struct address){0});
+	wg_peer_set_keepalive(&world->a.peer, world->a.aead, world->now, 25);
+	world_pass(world, SECONDS(100));
+	assert_int_equal(world->a.sent, 0);
+	wg_peer_set_endpoint(&world->a.peer, &world->b.address);
+	world_pass(world, SECONDS(25));
+	assert_int_equal(world->a.completed, 1);
+	world_free(world);
+}
+
+static void another_interval_sends_nothing_at_once(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	wg_peer_set_keepalive(&world->a.peer, world->a.aead, world->now, 25);
+	world_deliver(world);
+	assert_int_equal(world->a.sent, 2);
+	wg_peer_set_keepalive(&world->a.peer, world->a.aead, world->now, 15);
+	assert_int_equal(world->a.sent, 2);
+	assert_int_equal(next_send(world, &world->a, SECONDS(60)), SECONDS(15));
+	world_free(world);
+}
+
+static void an_initiation_is_as_good_as_a_keepalive(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	world_pass(world, SECONDS(10));
+	side_send_data(&world->a);
+	world_pass(world, SECONDS(5));
+	world->b.is_cut = true;
+	wg_handshake_start(&world->b.peer, world->b.aead, world->now);
+	world_pass(world, SECONDS(8));
+	assert_int_equal(world->b.initiations, 2);
+	assert_int_equal(world->b.keepalives, 0);
+	world_free(world);
+}
+
+static void a_response_is_as_good_as_a_keepalive(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	world_pass(world, SECONDS(10));
+	side_send_data(&world->a);
+	world_pass(world, SECONDS(5));
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_pass(world, SECONDS(20));
+	assert_int_equal(world->b.responses, 2);
+	assert_int_equal(world->b.keepalives, 0);
+	world_free(world);
+}
+
 /* ---- silence ---- */
 
 static void data_without_an_answer_for_15_s_begins_a_new_handshake(void **state)
@@ -292,6 +376,45 @@ static void the_response_ends_the_silence_too(void **state)
 	world->b.is_cut = true;
 	assert_in_range(next_send(world, &world->a, SECONDS(60)), SECONDS(15),
 			SECONDS(15) + JITTER);
+	world_free(world);
+}
+
+static void an_initiation_ends_the_silence_too(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram initiation;
+
+	world_connect(world);
+	world_pass(world, SECONDS(10));
+	world->a.is_cut = true;
+	side_send_data(&world->b);
+	world_pass(world, SECONDS(8));
+	world->a.is_cut = false;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	initiation = world_take(world);
+	world->a.is_cut = true;
+	assert_int_equal(side_receive(&world->b, &initiation), WG_OK);
+	world->queued = 0;
+	world_pass(world, SECONDS(20));
+	assert_int_equal(world->b.initiations, 0);
+	world_free(world);
+}
+
+static void a_response_with_nothing_to_send_ends_an_older_silence(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	world->b.is_cut = true;
+	side_send_data(&world->a);
+	world_pass(world, SECONDS(6));
+	world->b.is_cut = false;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_deliver(world);
+	world->b.is_cut = true;
+	assert_int_equal(world->a.completed, 2);
+	world_pass(world, SECONDS(30));
+	assert_int_equal(world->a.initiations, 2);
 	world_free(world);
 }
 
@@ -467,16 +590,24 @@ int main(void)
 		cmocka_unit_test(data_to_send_begins_the_90_seconds_anew),
 		cmocka_unit_test(tries_go_on_when_the_endpoint_comes_back_in_time),
 		cmocka_unit_test(giving_up_wipes_the_handshake),
+		cmocka_unit_test(
+			giving_up_ends_the_keepalive_that_was_due_and_keeps_the_time_of_wiping),
 		cmocka_unit_test(received_data_is_answered_within_10_s),
 		cmocka_unit_test(data_sent_in_time_makes_the_keepalive_needless),
 		cmocka_unit_test(data_that_came_while_one_was_due_brings_another),
 		cmocka_unit_test(a_persistent_keepalive_is_sent_at_once_and_after_each_silence),
 		cmocka_unit_test(a_persistent_keepalive_keeps_a_session_for_days),
 		cmocka_unit_test(a_persistent_keepalive_finds_a_peer_that_was_gone),
+		cmocka_unit_test(a_persistent_keepalive_waits_for_an_endpoint),
+		cmocka_unit_test(another_interval_sends_nothing_at_once),
+		cmocka_unit_test(an_initiation_is_as_good_as_a_keepalive),
+		cmocka_unit_test(a_response_is_as_good_as_a_keepalive),
 		cmocka_unit_test(data_without_an_answer_for_15_s_begins_a_new_handshake),
 		cmocka_unit_test(more_data_does_not_put_the_silence_off),
 		cmocka_unit_test(anything_authentic_ends_the_silence),
 		cmocka_unit_test(the_response_ends_the_silence_too),
+		cmocka_unit_test(an_initiation_ends_the_silence_too),
+		cmocka_unit_test(a_response_with_nothing_to_send_ends_an_older_silence),
 		cmocka_unit_test(a_peer_that_lost_its_memory_is_found_again),
 		cmocka_unit_test(idle_peers_cost_nothing),
 		cmocka_unit_test(keys_are_wiped_after_three_times_180_s),
