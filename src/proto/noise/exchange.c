@@ -71,35 +71,6 @@ void wg_send_keepalive(struct wg_peer *peer, struct aead *aead, usec_t now)
 	wg_sent(peer, aead, now, size, false);
 }
 
-static bool is_under_load(struct wg *wg, usec_t now)
-{
-	if (usec_since(now, wg->load_second) >= USEC_PER_SEC) {
-		wg->load_second = now;
-		wg->load_count = 0;
-	}
-	if (++wg->load_count > WG_LOAD_THRESHOLD)
-		wg->load_until = now + USEC_PER_SEC;
-	return now < wg->load_until || wg->force_load;
-}
-
-/* mac1 always; under load also mac2, or a cookie goes back, no larger than what came. */
-static enum wg_drop check_macs(struct wg *wg, struct aead *aead, usec_t now,
-			       const struct address *from, const uint8_t *data, size_t size)
-{
-	uint8_t reply[WG_COOKIE_SIZE];
-
-	if (!cookie_mac1_is_valid(&wg->checker, data, size))
-		return WG_DROP_MAC;
-	if (!is_under_load(wg, now))
-		return WG_OK;
-	if (cookie_mac2_is_valid(&wg->checker, now, wg->ops.random, from, data, size))
-		return ratelimit_allows(&wg->ratelimit, now, from) ? WG_OK : WG_DROP_LIMITED;
-	cookie_reply_create(&wg->checker, aead, now, wg->ops.random, from, data, size, reply);
-	wg->cookies_sent++;
-	wg->ops.send(wg->ops.owner, NULL, from, reply, sizeof(reply));
-	return WG_DROP_COOKIE_DEMANDED;
-}
-
 void peer_heard_from(struct wg_peer *peer, const struct address *from)
 {
 	if (address_is_equal(&peer->endpoint, from)) {
@@ -238,7 +209,7 @@ static enum wg_drop receive(struct wg *wg, struct aead *aead, usec_t now,
 		return WG_DROP_NO_KEY;
 	if (shape == WIRE_COOKIE)
 		return receive_cookie(wg, aead, now, data);
-	drop = check_macs(wg, aead, now, from, data, size);
+	drop = gate_check(wg, aead, now, from, data, size);
 	if (drop != WG_OK)
 		return drop;
 	return shape == WIRE_INITIATION ? receive_initiation(wg, aead, now, from, data)

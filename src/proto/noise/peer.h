@@ -27,6 +27,12 @@ void peer_heard_from(struct wg_peer *peer, const struct address *from);
 /* A handshake is agreed and confirmed. */
 void peer_handshake_completed(struct wg_peer *peer, usec_t now);
 
+/* gate.c */
+/* An initiation or response of its right size: mac1 always; under load also mac2 and the rate of
+ * its source, or a cookie goes back, no larger than what came. */
+enum wg_drop gate_check(struct wg *wg, struct aead *aead, usec_t now, const struct address *from,
+			const uint8_t *data, size_t size);
+
 /* index.c */
 /* A random value that is not 0 and that no entry has. */
 uint32_t index_draw(const struct wg *wg);

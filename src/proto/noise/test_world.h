@@ -307,6 +307,23 @@ static inline void world_tick(struct world *world)
 	wg_tick(&world->b.wg, world->b.aead, world->now);
 }
 
+/* Delivers the first datagram of the queue and says what became of it. */
+static inline enum wg_drop deliver_one(struct world *world)
+{
+	struct datagram datagram = world_take(world);
+
+	return side_receive(datagram.to, &datagram);
+}
+
+/* The receiver checks mac1 with this key, and a changed message needs it anew. */
+static inline void sign_for(const struct side *receiver, struct datagram *datagram)
+{
+	struct cookie_maker maker;
+
+	cookie_maker_init(&maker, &receiver->public_key);
+	cookie_add_macs(&maker, SECONDS(1), datagram->data, datagram->size);
+}
+
 /* Time passes; what is sent arrives at once. */
 static inline void world_pass(struct world *world, usec_t time)
 {

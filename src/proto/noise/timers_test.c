@@ -501,39 +501,6 @@ static void wiping_does_not_end_a_handshake_that_is_under_way(void **state)
 	world_free(world);
 }
 
-static void ended_sessions_leave_no_timer_but_the_persistent_one(void **state)
-{
-	struct world *world = world_new(__func__, NULL);
-
-	world_connect(world);
-	side_send_data(&world->a);
-	side_send_data(&world->b);
-	world_deliver(world);
-	wg_peer_end_sessions(&world->a.peer);
-	wg_peer_end_sessions(&world->b.peer);
-	world->a.sent = 0;
-	world_pass(world, SECONDS(1000));
-	assert_int_equal(world->a.sent, 0);
-	assert_int_equal(wg_deadline(&world->a.wg), USEC_NEVER);
-	wg_peer_set_keepalive(&world->a.peer, world->a.aead, world->now, 25);
-	world_deliver(world);
-	wg_peer_end_sessions(&world->a.peer);
-	assert_int_equal(next_send(world, &world->a, SECONDS(60)), SECONDS(25));
-	world_free(world);
-}
-
-static void a_removed_peer_has_no_timer(void **state)
-{
-	struct world *world = world_new(__func__, NULL);
-
-	world_connect(world);
-	side_send_data(&world->a);
-	wg_peer_remove(&world->a.peer);
-	assert_int_equal(wg_deadline(&world->a.wg), USEC_NEVER);
-	wg_tick(&world->a.wg, world->a.aead, USEC_NEVER - 1);
-	world_free(world);
-}
-
 /* Whatever happens, no timer is forgotten and none is late. */
 static void the_deadline_is_never_behind_a_timer(void **state)
 {
@@ -613,8 +580,6 @@ int main(void)
 		cmocka_unit_test(keys_are_wiped_after_three_times_180_s),
 		cmocka_unit_test(a_new_session_puts_the_wiping_off),
 		cmocka_unit_test(wiping_does_not_end_a_handshake_that_is_under_way),
-		cmocka_unit_test(ended_sessions_leave_no_timer_but_the_persistent_one),
-		cmocka_unit_test(a_removed_peer_has_no_timer),
 		cmocka_unit_test(the_deadline_is_never_behind_a_timer),
 	};
 

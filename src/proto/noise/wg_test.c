@@ -159,6 +159,42 @@ static void a_removed_peer_leaves_no_byte_and_no_trace(void **state)
 	world_free(world);
 }
 
+static void ended_sessions_leave_no_timer_but_the_persistent_one(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	side_send_data(&world->a);
+	side_send_data(&world->b);
+	world_deliver(world);
+	wg_peer_end_sessions(&world->a.peer);
+	wg_peer_end_sessions(&world->b.peer);
+	world->a.sent = 0;
+	world_pass(world, SECONDS(1000));
+	assert_int_equal(world->a.sent, 0);
+	assert_int_equal(wg_deadline(&world->a.wg), USEC_NEVER);
+	wg_peer_set_keepalive(&world->a.peer, world->a.aead, world->now, 25);
+	world_deliver(world);
+	wg_peer_end_sessions(&world->a.peer);
+	world_pass(world, SECONDS(25) - 1);
+	assert_int_equal(world->a.initiations, 2);
+	world_pass(world, 1);
+	assert_int_equal(world->a.initiations, 3);
+	world_free(world);
+}
+
+static void a_removed_peer_has_no_timer(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world_connect(world);
+	side_send_data(&world->a);
+	wg_peer_remove(&world->a.peer);
+	assert_int_equal(wg_deadline(&world->a.wg), USEC_NEVER);
+	wg_tick(&world->a.wg, world->a.aead, USEC_NEVER - 1);
+	world_free(world);
+}
+
 static void the_end_of_a_wg_wipes_its_private_key(void **state)
 {
 	struct world *world = world_new(__func__, NULL);
@@ -225,6 +261,8 @@ int main(void)
 		cmocka_unit_test(another_private_key_ends_all_sessions_and_begins_anew),
 		cmocka_unit_test(without_a_private_key_nothing_is_sent_or_taken),
 		cmocka_unit_test(a_removed_peer_leaves_no_byte_and_no_trace),
+		cmocka_unit_test(ended_sessions_leave_no_timer_but_the_persistent_one),
+		cmocka_unit_test(a_removed_peer_has_no_timer),
 		cmocka_unit_test(the_end_of_a_wg_wipes_its_private_key),
 		cmocka_unit_test(peers_are_listed_in_order_of_addition),
 		cmocka_unit_test(every_reason_has_a_name_of_its_own),
