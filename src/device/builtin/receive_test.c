@@ -85,6 +85,35 @@ static void a_source_that_is_not_allowed_is_dropped(void **state)
 	assert_false(has_text(&b, "forbidden"));
 }
 
+/* What a hub is told, so that it forwards nothing (security 15). */
+static void nothing_is_taken_that_is_for_others_when_told_so(void **state)
+{
+	need_namespace();
+	const struct end behind = {.address = "10.9.3.3"}, all = {.address = "10.9.255.255"};
+	struct builtin_options options = {.local_count = 2};
+	struct prefix local[2];
+	uint64_t written;
+
+	assert_int_equal(prefix_parse("10.9.2.1/16", &local[0]), 0);
+	assert_int_equal(prefix_parse("fd09::2:1/64", &local[1]), 0);
+	options.local = local;
+	end_open(&a, &plain_options, true);
+	end_open(&b, &options, true);
+	add_peer(&a, &b);
+	add_peer(&b, &a);
+	tell_endpoint(&a, &b);
+	exchange();
+	written = counters_of(&b).tun_write_packets;
+	allow(a.peer, behind.address);
+	allow(a.peer, all.address);
+	assert_int_equal(setsockopt(a.udp, SOL_SOCKET, SO_BROADCAST, &(int){1}, sizeof(int)), 0);
+	send_text(&a, &behind, "forward this");
+	send_text(&a, &all, "and this");
+	wait_for(drops_of(&b, "rx-foreign") == 2);
+	assert_int_equal(counters_of(&b).tun_write_packets, written);
+	exchange();
+}
+
 static void an_interface_that_is_down_only_loses_packets(void **state)
 {
 	need_namespace();
@@ -104,6 +133,7 @@ int main(void)
 		device_unit_test(tcp_arrives_whole_with_any_offloads),
 		device_unit_test(bulk_moves_in_batches),
 		device_unit_test(a_source_that_is_not_allowed_is_dropped),
+		device_unit_test(nothing_is_taken_that_is_for_others_when_told_so),
 		device_unit_test(an_interface_that_is_down_only_loses_packets),
 	};
 
