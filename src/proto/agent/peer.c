@@ -9,9 +9,10 @@ static struct agent_peer *peer_of(struct path *path)
 	return container_of(path, struct agent_peer, path);
 }
 
-static bool may_probe(struct path *path, void *owner, usec_t now, const struct address *to)
+static bool may_probe(struct path *path, void *owner, usec_t now, const struct address *to,
+		      bool is_heard)
 {
-	size_t kept = peer_of(path)->is_appointed ? 0 : PATH_BUDGET_KEPT;
+	size_t kept = peer_of(path)->is_appointed || is_heard ? 0 : PATH_BUDGET_KEPT;
 	struct agent *agent = owner;
 
 	if (budget_take(&agent->budget, now, to, kept))

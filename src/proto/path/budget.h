@@ -11,7 +11,8 @@
 #include "base/time.h"
 
 /* At most PATH_BUDGET packets in any PATH_BUDGET_PERIOD: two rounds. One of them is kept for
- * appointments, or what a node tried on its own would silence it when the other side listens. */
+ * appointments and for answering to who is heard, or what a node tried on its own would silence it
+ * when the other side listens. */
 #define PATH_BUDGET        10
 #define PATH_BUDGET_KEPT   5
 #define PATH_BUDGET_PERIOD (30 * USEC_PER_SEC)

@@ -146,12 +146,13 @@ bool path_set_candidates(struct path *path, const struct candidate *candidates, 
 	return is_new;
 }
 
-static void probe(struct path *path, struct path_candidate *candidate, usec_t now)
+static void send_probe(struct path *path, struct path_candidate *candidate, usec_t now,
+		       bool is_heard)
 {
 	struct path_echo *oldest = &candidate->echoes[0];
 
 	if (!candidate->is_usable &&
-	    !path->ops->may_probe(path, path->owner, now, &candidate->address))
+	    !path->ops->may_probe(path, path->owner, now, &candidate->address, is_heard))
 		return;
 	for (size_t i = 1; i < PATH_ECHOES; i++) {
 		if (candidate->echoes[i].sent < oldest->sent)
@@ -164,6 +165,11 @@ static void probe(struct path *path, struct path_candidate *candidate, usec_t no
 		candidate->waiting_since = now;
 	path->ops->send_probe(path, path->owner, now, &candidate->address, oldest->bytes,
 			      candidate->unanswered++);
+}
+
+static void probe(struct path *path, struct path_candidate *candidate, usec_t now)
+{
+	send_probe(path, candidate, now, false);
 }
 
 /* Lower is better: RTT, discounted for addresses on the LAN and for IPv6. May be below zero. */
@@ -307,7 +313,7 @@ void path_seen(struct path *path, usec_t now, const struct address *from)
 		candidate = add(path, from, CANDIDATE_SEEN);
 	if (!candidate || !is_worth_asking(path, candidate, now))
 		return;
-	probe(path, candidate, now);
+	send_probe(path, candidate, now, true);
 	if (path->state == PATH_DIRECT)
 		path->next_heartbeat = now;
 }

@@ -75,8 +75,10 @@ struct path;
 
 /* Called from path_* functions, may not call back into the same path. */
 struct path_ops {
-	/* May an address that has not answered be sent to now? Counts it as sent. */
-	bool (*may_probe)(struct path *path, void *owner, usec_t now, const struct address *to);
+	/* May an address that has not answered be sent to now? Counts it as sent. is_heard: the
+	 * peer just sent from there. */
+	bool (*may_probe)(struct path *path, void *owner, usec_t now, const struct address *to,
+			  bool is_heard);
 	/* Send this probe. attempt: unanswered probes to that address before this one. */
 	void (*send_probe)(struct path *path, void *owner, usec_t now, const struct address *to,
 			   const uint8_t echo[PROBE_ECHO_SIZE], unsigned attempt);
