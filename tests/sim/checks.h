@@ -15,12 +15,16 @@ void checks_get_met(struct mesh *mesh, struct pairs *ret_pairs);
  * sent after `since`. NULL, or what is missing yet. */
 const char *checks_missing(struct mesh *mesh, const struct pairs *only, enum oracle_verdict least,
 			   usec_t since, char *text, size_t size);
+/* From the moment that both had a link to traffic both ways, the longest of all pairs.
+ * *ret_slowest: which. */
+usec_t checks_slowest_start(struct mesh *mesh, char *slowest, size_t size);
 /* Pairs that can connect, and of them those that need an appointment. */
 void checks_count(struct mesh *mesh, unsigned *ret_pairs, unsigned *ret_appointed);
 
 /* A stretch of time without events. */
 struct calm {
 	usec_t since;
+	struct pairs met;
 	unsigned path_changes[MESH_NODES_MAX][MESH_NODES_MAX];
 	uint32_t sent[MESH_NODES_MAX][MESH_NODES_MAX], received[MESH_NODES_MAX][MESH_NODES_MAX];
 	uint64_t probes[MESH_NODES_MAX];

@@ -109,7 +109,8 @@ static void on_closed(void *owner)
 static void accept_stream(struct hub_node *member, const struct address *local,
 			  const struct address *remote, uint64_t id)
 {
-	const struct stream_events events = {member, on_open, on_message, on_closed};
+	const struct stream_events events = {member, on_open, on_message, on_closed,
+					     &member->stream};
 	struct hub *hub = member->hub;
 
 	/* A daemon that starts again replaces its old link. */
@@ -271,7 +272,9 @@ static void enter_member(struct hub *hub, const struct node *node)
 	device_peer_allow(member->device, &record.addresses[0]);
 	if (endpoint->family == FAMILY_NONE)
 		return;
+	/* Where it was last: the hub greets it. */
 	wg_peer_set_endpoint(&member->device->wg, endpoint);
+	device_peer_start_handshake(member->device);
 	rendezvous_observe(hub->rendezvous, now_of(hub), entered, endpoint);
 }
 
@@ -307,6 +310,7 @@ void hub_start(struct hub *hub)
 					       .aead = hub->mesh->aead,
 					       .private_key = &hub->mesh->hub_private,
 					       .wall = hub->mesh->epoch + now_of(hub),
+					       .mark = &hub->mark,
 					       .events = {.owner = hub,
 							  .on_handshake = on_handshake,
 							  .on_endpoint = on_endpoint,

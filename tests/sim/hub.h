@@ -29,6 +29,7 @@ struct hub {
 	/* On disk. */
 	struct hub_member members[MESH_NODES_MAX];
 	uint64_t revision;
+	uint64_t mark;
 
 	/* The process; rendezvous NULL = it does not run. */
 	struct rendezvous *rendezvous;

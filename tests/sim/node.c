@@ -277,7 +277,7 @@ static void on_closed(void *owner)
 
 static void connect_link(struct node *node)
 {
-	const struct stream_events events = {node, on_open, on_message, on_closed};
+	const struct stream_events events = {node, on_open, on_message, on_closed, &node->stream};
 	struct address local = prefix_address(&node->address);
 	struct address remote = prefix_address(&node->mesh->hub_address);
 
@@ -322,13 +322,23 @@ static void start_hub(struct node *node)
 
 /* ---- the device's events ---- */
 
+/* If the hub restarted, its answer is a reset, and we connect again. */
+static void greet_hub(struct node *node)
+{
+	static const uint8_t alive[] = {MESSAGE_ALIVE};
+
+	if (node->link_state == LINK_DOWN)
+		node->link_retry_at = now_of(node);
+	else if (node->link_state == LINK_UP)
+		stream_send(node->stream, alive, sizeof(alive));
+}
+
 static void on_handshake(void *owner, struct device_peer *device)
 {
 	struct node *node = owner;
 
 	if (device == node->hub_peer) {
-		if (node->link_state == LINK_DOWN)
-			node->link_retry_at = now_of(node);
+		greet_hub(node);
 		return;
 	}
 	agent_handshake_completed(node->agent, now_of(node), device->owner);
@@ -368,7 +378,8 @@ static void receive_traffic(struct node *node, const struct agent_peer *peer,
 		return;
 	}
 	traffic = &node->traffic[other->index];
-	traffic->received++;
+	if (!traffic->received++)
+		traffic->first_received = now_of(node);
 	traffic->last_received = now_of(node);
 	read_u32(&reader);
 	sent = read_u64(&reader);
@@ -546,7 +557,7 @@ struct node *node_new(struct mesh *mesh)
 void node_free(struct node *node)
 {
 	if (node->agent)
-		node_stop(node);
+		node_stop(node, true);
 	free(node->saved_map);
 	free(node);
 }
@@ -640,9 +651,11 @@ void node_start(struct node *node)
 	arm(node);
 }
 
-void node_stop(struct node *node)
+void node_stop(struct node *node, bool is_killed)
 {
-	mesh_trace(node->mesh, node->name, "stop");
+	mesh_trace(node->mesh, node->name, is_killed ? "is killed" : "stop");
+	if (!is_killed && agent_is_unsaved(node->agent))
+		save(node);
 	stream_free(take(node->stream));
 	agent_done(node->agent);
 	free(take(node->agent));

@@ -15,8 +15,8 @@ enum node_link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP };
 /* What one node knows of its traffic with another. */
 struct node_traffic {
 	uint32_t sent, received;
-	usec_t last_received;      /* a packet from there */
-	usec_t last_sent_received; /* when the newest packet received was sent */
+	usec_t first_received, last_received; /* a packet from there */
+	usec_t last_sent_received;            /* when the newest packet received was sent */
 	unsigned path_changes;
 	usec_t last_path_change;
 };
@@ -74,8 +74,8 @@ struct node {
 struct node *node_new(struct mesh *mesh);
 void node_free(struct node *node);
 void node_start(struct node *node);
-/* kill -9: only what is on disk remains. */
-void node_stop(struct node *node);
+/* is_killed: only what is on disk already remains. */
+void node_stop(struct node *node, bool is_killed);
 bool node_is_running(const struct node *node);
 /* The machine's addresses or routes changed. */
 void node_network_changed(struct node *node);

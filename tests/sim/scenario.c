@@ -18,6 +18,7 @@
 #define YEAR          (365 * USEC_PER_DAY)
 /* The longest that pairs may take to come back, and those that could not meet before: the hub's
  * back-off is 2 min. */
+#define START_MOST    (10 * USEC_PER_SEC)
 #define SETTLE_NEW    (150 * USEC_PER_SEC)
 #define SETTLE_MOST   (60 * USEC_PER_SEC)
 /* A moved mapping is free again after 30 s of silence, which the hub's back-off grants at the third
@@ -250,7 +251,15 @@ static void settle(struct scenario *scenario, const char *what)
 /* Nobody has sent anything yet. */
 static void settle_at_first(struct scenario *scenario)
 {
+	char slowest[64] = "";
+
 	settle_within(scenario, "the start", NULL, ORACLE_ALWAYS, SETTLE_MOST);
+	if (!scenario->topology.loss_permille)
+		scenario->result->worst_connect =
+			checks_slowest_start(scenario->mesh, slowest, sizeof(slowest));
+	if (scenario->result->worst_connect > START_MOST)
+		mesh_fail(scenario->mesh, "%s took %llu ms from their links to each other", slowest,
+			  (unsigned long long)(scenario->result->worst_connect / USEC_PER_MSEC));
 	if (is_any_moving(scenario) && !has_failed(scenario))
 		settle_within(scenario, "the start with a NAT that moves mappings", NULL,
 			      ORACLE_AT_FIRST, SETTLE_MOVING);
@@ -272,7 +281,7 @@ static void stay_calm(struct scenario *scenario, usec_t duration)
 
 static void restart_node(struct scenario *scenario, struct node *node)
 {
-	node_stop(node);
+	node_stop(node, choose(scenario, 2));
 	run(scenario, choose(scenario, 3000000));
 	node_start(node);
 	node_talk(node, TALK_FAST);
@@ -375,7 +384,7 @@ static void event_stop(struct scenario *scenario)
 {
 	struct node *node = choose_node(scenario);
 
-	node_stop(node);
+	node_stop(node, choose(scenario, 2));
 	settle(scenario, "a node's end");
 	run(scenario, choose(scenario, 60000000));
 	node_start(node);

@@ -58,10 +58,11 @@ static double processor_seconds(void)
 static void print_row(uint64_t seed, const struct scenario_result *result, double seconds)
 {
 	printf("%6llu %-16s %2u nodes %2u pairs (%2u appointed) %5.0f s virtual %6.2f s cpu %7llu "
-	       "events, slowest %5.1f s: %s\n",
+	       "events, start %5.3f s, slowest %5.1f s: %s\n",
 	       (unsigned long long)seed, scenario_kind_name(result->kind), result->nodes,
 	       result->pairs, result->connected, (double)result->virtual_time / USEC_PER_SEC,
 	       seconds, (unsigned long long)result->network_events,
+	       (double)result->worst_connect / USEC_PER_SEC,
 	       (double)result->worst_settle / USEC_PER_SEC, result->worst_what);
 }
 

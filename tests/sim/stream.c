@@ -24,7 +24,7 @@ struct stream {
 	struct stream_events events;
 	bool is_open;
 	usec_t started;
-	struct list unacknowledged;
+	struct list unacknowledged, early;
 	uint32_t next_sequence; /* to send; the first is 1 */
 	uint32_t received;      /* the last in order */
 	usec_t waiting_since;   /* the oldest unacknowledged; USEC_NEVER = none */
@@ -69,6 +69,14 @@ static void emit_own(struct stream *stream, enum stream_kind kind, const struct 
 	emit(stream->device, &stream->local, &stream->remote, &packet);
 }
 
+static void emit_acknowledgement(struct stream *stream, uint32_t received)
+{
+	struct stream_packet packet = {
+		.kind = STREAM_ACK, .id = stream->id, .acknowledged = received};
+
+	emit(stream->device, &stream->local, &stream->remote, &packet);
+}
+
 bool stream_parse(const uint8_t *packet, size_t size, struct stream_packet *ret_packet)
 {
 	struct reader reader = reader_over(packet, size);
@@ -101,6 +109,7 @@ struct stream *stream_new(struct device *device, const struct address *local,
 				  .retry_at = USEC_NEVER};
 	stream->started = stream->last_received = now_of(stream);
 	list_init(&stream->unacknowledged);
+	list_init(&stream->early);
 	if (!id)
 		stream->retry_at = stream->started + stream->retry;
 	emit_own(stream, id ? STREAM_OPENED : STREAM_OPEN, NULL);
@@ -114,6 +123,8 @@ void stream_free(struct stream *stream)
 	if (!stream)
 		return;
 	list_for_each_safe (message, after, &stream->unacknowledged, entry)
+		free(message);
+	list_for_each_safe (message, after, &stream->early, entry)
 		free(message);
 	free(stream);
 }
@@ -170,16 +181,60 @@ static void take_acknowledgement(struct stream *stream, uint32_t acknowledged)
 	stream->retry_at = now_of(stream) + stream->retry;
 }
 
+/* In order of sequence, each once. */
+static void keep_early(struct stream *stream, const struct stream_packet *packet)
+{
+	struct list *place = &stream->early;
+	struct message *message;
+
+	list_for_each (message, &stream->early, entry) {
+		if (message->sequence == packet->sequence)
+			return;
+		if (message->sequence > packet->sequence) {
+			place = &message->entry;
+			break;
+		}
+	}
+	message = memory_new(sizeof(*message) + packet->size);
+	message->sequence = packet->sequence;
+	message->size = packet->size;
+	memcpy(message->data, packet->data, packet->size);
+	list_add_before(place, &message->entry);
+}
+
+/* The owner may free the stream with each message. */
+static void deliver(struct stream *stream, uint64_t id)
+{
+	struct stream **place = stream->events.place;
+
+	while (*place && (*place)->id == id) {
+		struct message *message = list_first(&stream->early, struct message, entry);
+
+		if (!message || message->sequence != stream->received + 1)
+			return;
+		stream->received++;
+		list_remove(&message->entry);
+		/* Empty: a keepalive. */
+		if (message->size)
+			stream->events.on_message(stream->events.owner, message->data,
+						  message->size);
+		free(message);
+	}
+}
+
 static void take_data(struct stream *stream, const struct stream_packet *packet)
 {
-	bool is_next = packet->sequence == stream->received + 1;
+	const struct message *message;
+	uint32_t received = stream->received;
 
-	if (is_next)
-		stream->received++;
-	emit_own(stream, STREAM_ACK, NULL);
-	/* Empty: a keepalive. The stream may be gone after this. */
-	if (is_next && packet->size)
-		stream->events.on_message(stream->events.owner, packet->data, packet->size);
+	if (packet->sequence > stream->received)
+		keep_early(stream, packet);
+	list_for_each (message, &stream->early, entry) {
+		if (message->sequence == received + 1)
+			received++;
+	}
+	emit_acknowledgement(stream, received);
+	deliver(stream, stream->id);
 }
 
 static void opened(struct stream *stream)

@@ -23,6 +23,8 @@ struct stream_events {
 	void (*on_message)(void *owner, const uint8_t *data, size_t size);
 	/* The last call; the owner frees the stream. */
 	void (*on_closed)(void *owner);
+	/* Where the owner keeps the stream: NULL or another one there when it freed this one. */
+	struct stream **place;
 };
 
 /* What a packet of a stream says. */
