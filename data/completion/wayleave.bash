@@ -30,7 +30,7 @@ _wayleave() {
 	case $line in
 	'') words='hub up down status ping trust wg key version help --help --version' ;;
 	' help') words='hub up down status ping trust wg key version' ;;
-	' hub') words='init run node token log --help' ;;
+	' hub') words='init run node token log status --help' ;;
 	' hub init') words='--address --endpoint --name --listen-port --help' ;;
 	' hub run') words='--config --interface --verbose --help' ;;
 	' hub node') words='add list show rename remove --help' ;;
@@ -41,6 +41,7 @@ _wayleave() {
 	' hub token create') words='--reusable --expires --label --json --help' ;;
 	' hub token list') words='--json --help' ;;
 	' hub log') words='--json --help' ;;
+	' hub status') words='--json --help' ;;
 	' up'*) words='--interface --config --name --foreground --log --verbose --help' ;;
 	' down') words='--interface --help' ;;
 	' status') words='--interface --json --watch --help' ;;

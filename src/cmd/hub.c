@@ -89,6 +89,7 @@ int cmd_hub(int argc, char **argv)
 		{"node", hub_node, "add, list, show, rename, remove nodes"},
 		{"token", hub_token, "create, list, revoke tokens that let nodes join"},
 		{"log", hub_log, "who joined and left"},
+		{"status", hub_counters, "what the running hub has counted"},
 	};
 
 	return cmd_dispatch("wayleave hub", usage, commands, array_size(commands), argc, argv);

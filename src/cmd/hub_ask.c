@@ -193,6 +193,27 @@ int hub_ask(json_t *request, json_t **ret_answer)
 	return result;
 }
 
+int hub_ask_running(json_t *request, json_t **ret_answer)
+{
+	struct hub_paths paths = hub_paths_new(NULL);
+	auto_free char *line = json_dumps(request, JSON_COMPACT | JSON_ENSURE_ASCII);
+	auto_buffer struct buffer answer = {0};
+	int error = ctl_call(paths.socket, line, ASK_TIMEOUT, &answer), result = CMD_FAILED;
+
+	json_decref(request);
+	*ret_answer = NULL;
+	if (is_stopped(error))
+		cmd_fail("the hub is not running; start it with `wayleave hub run`");
+	else if (error)
+		fail_call(paths.socket, error);
+	else
+		*ret_answer = read_answer(&answer);
+	if (*ret_answer)
+		result = CMD_OK;
+	hub_paths_done(&paths);
+	return result;
+}
+
 int hub_print_json(json_t *answer)
 {
 	auto_free char *text = NULL;

@@ -19,5 +19,7 @@ int hub_read_config(const struct hub_paths *paths, struct hub_config *ret_config
 /* Takes the request (hub/admin.h) over. *ret_answer is the caller's; it may hold secrets. Refusals
  * are told: then CMD_FAILED and no answer. */
 int hub_ask(json_t *request, json_t **ret_answer);
+/* Only the running hub: who asks for what it counts gets nothing from a registry. */
+int hub_ask_running(json_t *request, json_t **ret_answer);
 /* Prints the object, without "ok", indented. CMD_OK or CMD_FAILED. */
 int hub_print_json(json_t *answer);

@@ -15,6 +15,8 @@
  *   token-list                                     -> tokens
  *   token-revoke id                                -> id
  *   log          limit?                            -> events
+ *   status                                         -> interface, listen_port, nodes, linked,
+ * counters (the running hub only; hub/status.c)
  *
  * `node` in a request is a name, key, address or the beginning of a key. */
 #pragma once

@@ -199,7 +199,10 @@ static void on_request(void *owner, const char *request, size_t size, struct ctl
 	char *answer;
 
 	(void)size;
-	answer = admin_handle(hub->admin, request, ctl_reply_is_root(reply), time(NULL), &change);
+	answer = hub_is_status_request(request)
+			 ? hub_status(hub)
+			 : admin_handle(hub->admin, request, ctl_reply_is_root(reply), time(NULL),
+					&change);
 	/* The registry has it; now the network. */
 	on_change(hub, &change);
 	ctl_reply_send(reply, answer);

@@ -86,5 +86,9 @@ void links_close(struct hub *hub, struct rendezvous_node *node);
  * nobody's. */
 void links_forget(struct hub *hub, const struct hub_node *node);
 
+/* status.c: counters, one line of JSON for the caller to free */
+char *hub_status(const struct hub *hub);
+bool hub_is_status_request(const char *request);
+
 /* admission.c: tokens */
 void admission_receive(struct hub *hub, usec_t now, struct port_packet *packet);

@@ -155,6 +155,14 @@ static json_t *counters_json(const struct node *node)
 	json_object_set_new(drops, "control-stale", json_integer((json_int_t)agent->stale));
 	json_object_set_new(drops, "candidates-refused",
 			    json_integer((json_int_t)agent->candidates_refused));
+	json_object_set_new(drops, "control-unasked",
+			    json_integer((json_int_t)agent->answers_unasked));
+	json_object_set_new(drops, "probes-withheld",
+			    json_integer((json_int_t)agent->probes_withheld));
+	json_object_set_new(drops, "messages-malformed",
+			    json_integer((json_int_t)agent->messages_malformed));
+	json_object_set_new(drops, "appointments-unknown",
+			    json_integer((json_int_t)agent->appointments_unknown));
 	json_object_set_new(drops, "maps-refused", json_integer((json_int_t)agent->maps_refused));
 	json_object_set_new(drops, "records-skipped",
 			    json_integer((json_int_t)agent->records_skipped));
@@ -162,6 +170,10 @@ static json_t *counters_json(const struct node *node)
 	json_object_set_new(counters, "probes_sent", json_integer((json_int_t)agent->probes_sent));
 	json_object_set_new(counters, "answers_sent",
 			    json_integer((json_int_t)agent->answers_sent));
+	json_object_set_new(counters, "handshakes_sent",
+			    json_integer((json_int_t)device.handshakes_sent));
+	json_object_set_new(counters, "cookies_sent",
+			    json_integer((json_int_t)device.cookies_sent));
 	json_object_set_new(counters, "appointments",
 			    json_integer((json_int_t)agent->appointments));
 	json_object_set_new(counters, "rx_datagrams", json_integer((json_int_t)port.rx_datagrams));

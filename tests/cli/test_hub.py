@@ -494,6 +494,10 @@ def test_tokens_are_listed_and_revoked(hub):
     hub.refused("token", "create", "--expires", "36500d")
 
 
+def test_what_a_running_hub_counts_is_in_no_registry(hub):
+    assert "not running" in hub.refused("status")
+
+
 def test_the_log_tells_the_story(hub):
     key = new_key()
     hub("node", "add", key, "--name", "a")

@@ -3,6 +3,7 @@
     a public --- core --- hub 203.0.113.10
 """
 
+import json
 import os
 import socket
 import stat
@@ -57,6 +58,9 @@ def test_refused_connections_do_not_fill_the_log(hub, a):
             except ConnectionResetError:
                 pass
     assert hub.log().count("link-refused") == 1
+    counted = json.loads(hub.hub("status", "--json").stdout)
+    assert counted["linked"] == 1 and counted["counters"]["links"]["without_proof"] == 100
+    assert "links without_proof 100" in hub.hub("status").stdout
     assert a.is_connected()
 
 
