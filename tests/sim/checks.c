@@ -29,7 +29,7 @@ static enum oracle_verdict verdict(struct mesh *mesh, const struct node *a, cons
 
 bool checks_are_active(const struct node *a, const struct node *b)
 {
-	return a != b && is_up(a) && is_up(b);
+	return a != b && is_up(a) && is_up(b) && !a->malice.lie_count && !b->malice.lie_count;
 }
 
 static const char *missing_between(const struct node *node, const struct node *other, usec_t since)

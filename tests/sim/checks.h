@@ -4,7 +4,7 @@
 #include "node.h"
 #include "oracle.h"
 
-/* Both run, are members, and their machines are on. */
+/* Both run, are members that say where they are, and their machines are on. */
 bool checks_are_active(const struct node *a, const struct node *b);
 struct pairs {
 	bool has[MESH_NODES_MAX][MESH_NODES_MAX];

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "hostile.h"
 #include "node.h"
 
 static void arm(struct hub *hub);
@@ -69,6 +70,24 @@ static uint8_t *room(void *owner, size_t size)
 	return hub->room;
 }
 
+static void note_appointment(struct hub *hub, const struct key *from, const char *to)
+{
+	size_t index = 0;
+
+	while (index < hub->mesh->node_count && strcmp(hub->mesh->nodes[index]->name, to))
+		index++;
+	if (hub->appointment_count == hub->appointment_room) {
+		hub->appointment_room = hub->appointment_room * 2 + 64;
+		hub->appointments = memory_resize(hub->appointments, hub->appointment_room,
+						  sizeof(*hub->appointments));
+	}
+	hub->appointments[hub->appointment_count++] =
+		(struct hub_appointment){.when = now_of(hub),
+					 .run = hub->run,
+					 .from = mesh_find(hub->mesh, from)->index,
+					 .to = index};
+}
+
 static void notice(void *owner, enum rendezvous_notice what, struct rendezvous_node *node,
 		   const char *text)
 {
@@ -83,6 +102,8 @@ static void notice(void *owner, enum rendezvous_notice what, struct rendezvous_n
 	mesh_trace(hub->mesh, "hub", "%s peer=%s %s %s", names[what], node->record.name,
 		   what == RENDEZVOUS_OBSERVED ? address_print(&node->observed, address) : "",
 		   text);
+	if (what == RENDEZVOUS_APPOINTMENT)
+		note_appointment(hub, &node->record.key, text);
 	if (what == RENDEZVOUS_MALFORMED)
 		mesh_fail(hub->mesh, "hub: malformed message from %s", node->record.name);
 }
@@ -139,6 +160,16 @@ static void receive_stream(struct hub *hub, const struct address *from,
 
 /* ---- the device's events ---- */
 
+static void note_place(struct hub_member *member)
+{
+	for (size_t i = 0; i < member->place_count; i++) {
+		if (address_is_same_ip(&member->places[i], &member->endpoint))
+			return;
+	}
+	if (member->place_count < array_size(member->places))
+		member->places[member->place_count++] = member->endpoint;
+}
+
 static void observe(struct hub_node *member)
 {
 	struct hub *hub = member->hub;
@@ -149,6 +180,7 @@ static void observe(struct hub_node *member)
 	rendezvous_observe(hub->rendezvous, now_of(hub), &member->node,
 			   &member->device->wg.endpoint);
 	hub->members[node->index].endpoint = member->device->wg.endpoint;
+	note_place(&hub->members[node->index]);
 }
 
 static void on_handshake(void *owner, struct device_peer *device)
@@ -251,6 +283,7 @@ void hub_free(struct hub *hub)
 	if (hub->rendezvous)
 		hub_stop(hub);
 	free(hub->room);
+	free(hub->appointments);
 	free(hub);
 }
 
@@ -280,7 +313,9 @@ static void enter_member(struct hub *hub, const struct node *node)
 
 static void start_rendezvous(struct hub *hub)
 {
-	struct rendezvous_config config = {.has_appointments = hub->mesh->has_appointments};
+	struct rendezvous_config config = {.has_appointments = hub->mesh->has_appointments,
+					   .limits =
+						   hub->mesh->is_hostile ? &hostile_limits : NULL};
 	const struct rendezvous_ops ops = {.owner = hub,
 					   .node_new = node_new_record,
 					   .node_free = node_free_record,
@@ -317,6 +352,7 @@ void hub_start(struct hub *hub)
 							  .on_packet = on_packet}};
 
 	mesh_trace(hub->mesh, "hub", "start");
+	hub->run++;
 	hub->device = device_new(&options);
 	start_rendezvous(hub);
 	for (size_t i = 0; i < hub->mesh->node_count; i++) {

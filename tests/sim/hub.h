@@ -18,7 +18,16 @@ struct hub_node {
 /* A row of the registry. */
 struct hub_member {
 	bool is_member;
-	struct address endpoint; /* where it was last */
+	struct address places[8]; /* where it ever was, the first of them, for checks */
+	size_t place_count;
+	struct address endpoint; /* where it was last; the daemon keeps this too */
+};
+
+/* One that the hub made: nodes by index. */
+struct hub_appointment {
+	usec_t when;
+	unsigned run; /* of the hub's process: it remembers nothing longer */
+	size_t from, to;
 };
 
 struct hub {
@@ -35,6 +44,9 @@ struct hub {
 	struct rendezvous *rendezvous;
 	struct device *device;
 	uint8_t *room;
+	unsigned run;
+	struct hub_appointment *appointments;
+	size_t appointment_count, appointment_room;
 	uint64_t foreign_packets; /* inner packets that were not for the hub */
 };
 

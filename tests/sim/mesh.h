@@ -28,7 +28,8 @@ struct mesh {
 	struct node *nodes[MESH_NODES_MAX];
 	size_t node_count;
 	bool has_appointments;
-	usec_t epoch; /* unix time at the start, on a right clock */
+	bool is_hostile; /* some members are bad, and the hub has small limits */
+	usec_t epoch;    /* unix time at the start, on a right clock */
 	bool is_verbose;
 	/* The first thing that was wrong; empty = nothing. */
 	char failure[512];

@@ -12,6 +12,7 @@
 #define HUB_ENDPOINT_PATIENCE (6 * USEC_PER_SEC)
 #define KEEPALIVE             25
 #define NODE_PORT             51821
+#define DELAY_MOST            1010 /* ms */
 #define TRAFFIC_SIZE          (INNER_HEADER_SIZE + 4 + 8)
 
 static void arm(struct node *node);
@@ -260,10 +261,23 @@ static void on_open(void *owner)
 	agent_link_up(node->agent, now_of(node));
 }
 
+/* Whatever the other side's link is like, nobody has to wait long for an appointment. */
+static void check_message(struct node *node, const uint8_t *data, size_t size)
+{
+	struct reader reader = reader_over(data, size);
+	struct appointment appointment;
+
+	if (message_kind_read(&reader) == MESSAGE_APPOINTMENT &&
+	    appointment_read(&reader, &appointment) && appointment.delay_ms > DELAY_MOST)
+		mesh_fail(node->mesh, "%s: an appointment in %u ms", node->name,
+			  appointment.delay_ms);
+}
+
 static void on_message(void *owner, const uint8_t *data, size_t size)
 {
 	struct node *node = owner;
 
+	check_message(node, data, size);
 	if (agent_receive_message(node->agent, now_of(node), data, size))
 		return;
 	mesh_fail(node->mesh, "%s: malformed message from the hub", node->name);

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "checks.h"
+#include "hostile.h"
 #include "hub.h"
 #include "oracle.h"
 #include "topology.h"
@@ -18,7 +19,7 @@
 #define YEAR          (365 * USEC_PER_DAY)
 /* The longest that pairs may take to come back, and those that could not meet before: the hub's
  * back-off is 2 min. */
-#define START_MOST    (10 * USEC_PER_SEC)
+#define START_MOST    (3500 * USEC_PER_MSEC)
 #define SETTLE_NEW    (150 * USEC_PER_SEC)
 #define SETTLE_MOST   (60 * USEC_PER_SEC)
 /* A moved mapping is free again after 30 s of silence, which the hub's back-off grants at the third
@@ -177,6 +178,8 @@ static void set_up(struct scenario *scenario)
 		hub_add(mesh->hub, node);
 	}
 	lay_cables(scenario);
+	if (scenario->result->kind == SCENARIO_HOSTILE)
+		hostile_prepare(mesh, &scenario->topology);
 	hub_start(mesh->hub);
 }
 
@@ -254,7 +257,7 @@ static void settle_at_first(struct scenario *scenario)
 	char slowest[64] = "";
 
 	settle_within(scenario, "the start", NULL, ORACLE_ALWAYS, SETTLE_MOST);
-	if (!scenario->topology.loss_permille)
+	if (!scenario->topology.loss_permille && !scenario->mesh->is_hostile)
 		scenario->result->worst_connect =
 			checks_slowest_start(scenario->mesh, slowest, sizeof(slowest));
 	if (scenario->result->worst_connect > START_MOST)
@@ -445,11 +448,6 @@ static void run_long(struct scenario *scenario)
 	stay_calm(scenario, 4 * USEC_PER_MINUTE);
 }
 
-static void run_hostile(struct scenario *scenario)
-{
-	run_plain(scenario);
-}
-
 static void run_no_appointments(struct scenario *scenario)
 {
 	struct mesh *mesh = scenario->mesh;
@@ -498,19 +496,18 @@ void scenario_run(const struct scenario_options *options, struct scenario_result
 	set_up(&scenario);
 	switch (kind) {
 	case SCENARIO_PLAIN:
+	case SCENARIO_HOSTILE:
 		run_plain(&scenario);
 		break;
 	case SCENARIO_LONG:
 		run_long(&scenario);
-		break;
-	case SCENARIO_HOSTILE:
-		run_hostile(&scenario);
 		break;
 	case SCENARIO_NO_APPOINTMENTS:
 		run_no_appointments(&scenario);
 		break;
 	}
 	checks_budget(mesh);
+	hostile_check(mesh);
 	note_figures(&scenario);
 	mesh_free(mesh);
 }

@@ -12,6 +12,7 @@
 struct options {
 	uint64_t first, count;
 	bool is_verbose, has_table;
+	const char *only; /* of this kind; NULL = all */
 };
 
 static bool take_number(int argc, char **argv, int *index, uint64_t *ret_value)
@@ -34,6 +35,8 @@ static bool parse(int argc, char **argv, struct options *ret_options)
 		} else if (!strcmp(argv[i], "--seed")) {
 			is_fine = take_number(argc, argv, &i, &ret_options->first);
 			ret_options->count = 1;
+		} else if (!strcmp(argv[i], "--only") && i + 1 < argc) {
+			ret_options->only = argv[++i];
 		} else if (!strcmp(argv[i], "--verbose")) {
 			ret_options->is_verbose = true;
 		} else if (!strcmp(argv[i], "--table")) {
@@ -90,14 +93,18 @@ int main(int argc, char **argv)
 	uint64_t failed = 0;
 
 	if (!parse(argc, argv, &options)) {
-		fprintf(stderr,
-			"usage: simulate [--seeds N] [--from SEED] [--seed SEED] [--verbose] "
-			"[--table]\n");
+		fprintf(stderr, "usage: simulate [--seeds N] [--from SEED] [--only KIND] "
+				"[--seed SEED] [--verbose] [--table]\n");
 		return 2;
 	}
 	crypto_init();
-	for (uint64_t i = 0; i < options.count; i++)
-		failed += !run_seed(options.first + i, &options);
+	for (uint64_t i = 0; i < options.count; i++) {
+		uint64_t seed = options.first + i;
+
+		if (!options.only ||
+		    !strcmp(options.only, scenario_kind_name(scenario_kind_of(seed))))
+			failed += !run_seed(seed, &options);
+	}
 	printf("%llu seeds, %llu failed, %.1f s of processor time\n",
 	       (unsigned long long)options.count, (unsigned long long)failed, processor_seconds());
 	return failed != 0;

@@ -15,13 +15,14 @@ static void refuse(struct rendezvous *rendezvous, struct rendezvous_node *to,
 	rendezvous->ops.send(rendezvous->ops.owner, to, bytes, writer.position);
 }
 
-static bool take_token(struct rendezvous_node *node, usec_t now)
+static bool take_token(const struct rendezvous_limits *limits, struct rendezvous_node *node,
+		       usec_t now)
 {
-	usec_t refill = usec_since(now, node->requests_at) * RENDEZVOUS_REQUEST_RATE / USEC_PER_SEC;
+	usec_t refill = usec_since(now, node->requests_at) * limits->request_rate / USEC_PER_SEC;
 
 	if (refill) {
-		node->requests = node->requests + refill > RENDEZVOUS_REQUEST_BURST
-					 ? RENDEZVOUS_REQUEST_BURST
+		node->requests = node->requests + refill > limits->request_burst
+					 ? limits->request_burst
 					 : (unsigned)(node->requests + refill);
 		node->requests_at = now;
 	}
@@ -92,7 +93,7 @@ static bool take_target(struct rendezvous *rendezvous, usec_t now, const struct 
 
 	if (usec_since(now, target->since) >= RENDEZVOUS_TARGET_WINDOW)
 		*target = (struct rendezvous_target){.since = now};
-	return target->count++ < RENDEZVOUS_TARGET_LIMIT;
+	return target->count++ < rendezvous->limits.target_limit;
 }
 
 static bool take_targets(struct rendezvous *rendezvous, usec_t now,
@@ -169,8 +170,8 @@ void rendezvous_connect(struct rendezvous *rendezvous, usec_t now, struct rendez
 	wait = pair_wait(pair, now);
 	excused = wait && is_excused(pair, now, from, to);
 	wait = excused ? 0 : wait;
-	if (!wait && (!take_token(from, now) || !take_targets(rendezvous, now, from) ||
-		      !take_targets(rendezvous, now, to)))
+	if (!wait && (!take_token(&rendezvous->limits, from, now) ||
+		      !take_targets(rendezvous, now, from) || !take_targets(rendezvous, now, to)))
 		wait = RENDEZVOUS_TARGET_WINDOW;
 	if (wait) {
 		rendezvous->counters.refused_too_soon++;

@@ -6,11 +6,19 @@
 #include "base/text.h"
 #include "proto/rendezvous/rendezvous_private.h"
 
+static const struct rendezvous_limits limits_default = {
+	.request_burst = RENDEZVOUS_REQUEST_BURST,
+	.request_rate = RENDEZVOUS_REQUEST_RATE,
+	.target_limit = RENDEZVOUS_TARGET_LIMIT,
+};
+
 void rendezvous_init(struct rendezvous *rendezvous, const struct rendezvous_config *config,
 		     const struct rendezvous_ops *ops)
 {
 	memset(rendezvous, 0, sizeof(*rendezvous));
 	rendezvous->config = *config;
+	rendezvous->limits = config->limits ? *config->limits : limits_default;
+	rendezvous->config.limits = NULL;
 	rendezvous->ops = *ops;
 	list_init(&rendezvous->nodes);
 	hash_init(&rendezvous->by_key, rendezvous->key_buckets,
@@ -210,7 +218,7 @@ void rendezvous_link_up(struct rendezvous *rendezvous, usec_t now, struct rendez
 	node->last_pong = node->next_ping = node->changed = now;
 	/* A new link is no new bucket. */
 	if (!node->requests_at) {
-		node->requests = RENDEZVOUS_REQUEST_BURST;
+		node->requests = rendezvous->limits.request_burst;
 		node->requests_at = now;
 	}
 	node->report_allowed = 0;

@@ -96,9 +96,16 @@ struct rendezvous_ops {
 	const struct random_source *random;
 };
 
+/* As values, so that tests can meet them with a dozen nodes. */
+struct rendezvous_limits {
+	unsigned request_burst, request_rate; /* RENDEZVOUS_REQUEST_BURST, _RATE */
+	unsigned target_limit;                /* RENDEZVOUS_TARGET_LIMIT */
+};
+
 struct rendezvous_config {
 	struct map_header header; /* all but revision and node_count stay as they are */
 	bool has_appointments;    /* false: every request is refused (a debugging aid) */
+	const struct rendezvous_limits *limits; /* copied; NULL = those above */
 };
 
 struct rendezvous_pair {
@@ -121,6 +128,7 @@ struct rendezvous_counters {
 
 struct rendezvous {
 	struct rendezvous_config config;
+	struct rendezvous_limits limits;
 	struct rendezvous_ops ops;
 	struct list nodes;
 	struct hash_table by_key;
