@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -231,6 +233,15 @@ static int start(struct up *up)
 	return cmd_finish_output();
 }
 
+/* Before the first secret is read; the daemon does the same for itself. */
+static void keep_memory_private(void)
+{
+	static const struct rlimit no_core = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 int cmd_up(int argc, char **argv)
 {
 	struct up up = {.interface = CMD_DEFAULT_INTERFACE};
@@ -246,6 +257,7 @@ int cmd_up(int argc, char **argv)
 	auto_free char *default_path = state_path(state_config_dir(), "node", ".conf");
 	int status;
 
+	keep_memory_private();
 	argc = cmd_parse(&syntax, argc, argv, &status);
 	if (!argc)
 		return status;

@@ -2,8 +2,10 @@
 
 import os
 import re
+import resource
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -142,6 +144,32 @@ def test_a_secret_in_the_wrong_place_is_not_repeated():
     for words in (secret,), ("key", secret), ("key", "public", "--" + secret), ("help", secret):
         done = wayleave(*words, check=2)
         assert "c2VjcmV0" not in done.stdout + done.stderr
+
+
+def core_limit(process):
+    with open(f"/proc/{process}/limits", encoding="utf-8") as file:
+        return int(re.search(r"Max core file size +(\d+) ", file.read()).group(1))
+
+
+def test_up_dumps_no_core_while_it_waits_for_the_join_string(tmp_path):
+    """Until then it would, with the limit that it is started under."""
+
+    def allow():
+        resource.setrlimit(resource.RLIMIT_CORE, (4096, 4096))
+
+    try:
+        subprocess.run(["true"], preexec_fn=allow, check=True)
+    except (subprocess.SubprocessError, OSError):
+        pytest.skip("core dumps are forbidden here anyway")
+    environment = dict(os.environ, WAYLEAVE_CONFIG_DIR=str(tmp_path), WAYLEAVE_STATE_DIR=str(tmp_path))
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([WAYLEAVE, "up", "-"], env=environment, preexec_fn=allow, **pipes) as up:
+        deadline = time.monotonic() + 10
+        while core_limit(up.pid):
+            assert time.monotonic() < deadline, "it would dump its memory"
+            time.sleep(0.01)
+        up.communicate(b"hello\n", timeout=20)
+        assert up.returncode == 1
 
 
 def test_keys_are_what_wg_makes():
