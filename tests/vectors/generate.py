@@ -326,15 +326,16 @@ def enrolments():
     mac1_key = p.blake2s(b"wayleave enrol mac1" + p.x25519(hub))
     mac1 = p.blake2s(static + payload, mac1_key, 16)
     cookie_key = p.blake2s(b"wayleave enrol cookie" + p.x25519(hub))
+    mac2 = p.blake2s(static + payload, verifier[:16], 16)
     return Table("enrolment",
                  "Enrolment: message 1 (e, static, payload) and message 2 (e, answer) for fixed ephemeral keys;\n"
-                 " * mac1 is over static || payload, to have something.",
+                 " * mac1 is over static || payload, to have something; mac2 too, and its cookie is half the verifier.",
                  [("hub_private", 32), ("node_private", 32), ("ephemeral_node", 32), ("ephemeral_hub", 32),
                   ("network_id", NETWORK_ID_SIZE), ("token", 16), ("token_id", 8), ("verifier", 32), ("proof", 32),
                   ("static_sealed", "bytes"), ("payload_sealed", "bytes"), ("answer_sealed", "bytes"),
-                  ("mac1", 16), ("cookie_key", 32)],
+                  ("mac1", 16), ("cookie_key", 32), ("mac2", 16)],
                  [(hub, node, first, second, network_id, token, token_id, verifier, proof, static, payload,
-                   answer, mac1, cookie_key)])
+                   answer, mac1, cookie_key, mac2)])
 
 
 TABLES = (hashes, hmacs, hkdfs, noise_kdfs, x25519s, aeads, xaeads, blocks, mask_keys, masked, pair_keys,

@@ -85,13 +85,15 @@ static void a_second_implementation_makes_the_same_messages(void **state)
 static void a_second_implementation_makes_the_same_macs(void **state)
 {
 	struct key hub_public = public_of(vector->hub_private), cookie_key;
-	uint8_t data[600], mac1[16];
+	uint8_t data[600], mac1[16], mac2[16];
 	size_t first = vector->static_sealed.size, second = vector->payload_sealed.size;
 
 	memcpy(data, vector->static_sealed.data, first);
 	memcpy(data + first, vector->payload_sealed.data, second);
 	enrol_mac1(mac1, &hub_public, data, first + second);
 	assert_memory_equal(mac1, vector->mac1, sizeof(mac1));
+	enrol_mac2(mac2, vector->verifier, data, first + second);
+	assert_memory_equal(mac2, vector->mac2, sizeof(mac2));
 	enrol_cookie_key(&cookie_key, &hub_public);
 	assert_memory_equal(&cookie_key, vector->cookie_key, KEY_SIZE);
 }

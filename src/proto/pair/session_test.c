@@ -201,6 +201,37 @@ static void new_boot_ids_are_paced(void **state)
 			 PAIR_OK);
 }
 
+/* A hint names a pair to whoever must not be told more; equal ones are tried, but not without end.
+ */
+static void at_most_four_pairs_with_one_hint_are_tried(void **state)
+{
+	struct test_node *nodes = *state;
+	struct pair *true_pair = &nodes[1].pair, others[PAIR_EQUAL_HINTS_MAX];
+	struct datagram datagram;
+	struct pair_opened opened;
+	struct key key, peer;
+
+	for (int before = 0; before <= PAIR_EQUAL_HINTS_MAX; before++) {
+		/* The newest is tried first. */
+		for (int i = 0; i < before; i++) {
+			random_bytes(&key, KEY_SIZE);
+			x25519_clamp(&key);
+			x25519_public(&key, &peer);
+			assert_int_equal(pair_init(&others[i], &nodes[1].identity, &nodes[1].table,
+						   &peer, &random_system),
+					 0);
+			hash_remove(&nodes[1].table.hints, &others[i].hint_node);
+			others[i].hint_in = true_pair->hint_in;
+			hash_insert(&nodes[1].table.hints, &others[i].hint_node, others[i].hint_in);
+		}
+		datagram = probe(&nodes[0], PAIR_BY_HINT);
+		assert_int_equal(receive(&nodes[1], NOW, &datagram, &opened),
+				 before < PAIR_EQUAL_HINTS_MAX ? PAIR_OK : PAIR_FORGED);
+		for (int i = 0; i < before; i++)
+			pair_done(&others[i]);
+	}
+}
+
 static void an_hourly_renewal_keeps_the_pair_talking(void **state)
 {
 	struct test_node *nodes = *state;
@@ -324,6 +355,7 @@ int main(void)
 		claim(a_peer_that_restarted_is_found_by_every_second_probe),
 		claim(a_replayed_old_boot_id_does_not_talk_us_out_of_a_session),
 		claim(new_boot_ids_are_paced),
+		claim(at_most_four_pairs_with_one_hint_are_tried),
 		claim(an_hourly_renewal_keeps_the_pair_talking),
 		claim(forged_and_foreign_datagrams_are_refused),
 		claim(a_new_index_replaces_the_old_one_in_time),
