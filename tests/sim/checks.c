@@ -175,6 +175,33 @@ void calm_end(struct mesh *mesh, const struct calm *calm, bool has_loss)
 	}
 }
 
+/* A LAN address may be slower by a fifth and 10 ms, 5 ms are noise, and so is what varies; each way
+ * crosses at most six links with jitter. */
+static usec_t tolerable_rtt(usec_t best, usec_t jitter)
+{
+	return 2 * best * 5 / 4 + 15 * USEC_PER_MSEC + 12 * jitter;
+}
+
+void checks_best_paths(struct mesh *mesh, usec_t jitter)
+{
+	for (size_t i = 0; i < mesh->node_count; i++) {
+		for (size_t j = 0; j < mesh->node_count; j++) {
+			const struct node *a = mesh->nodes[i], *b = mesh->nodes[j];
+			const struct agent_peer *peer = node_peer(a, b);
+			usec_t best, rtt;
+
+			if (!checks_are_active(a, b) || !node_path(a, b))
+				continue;
+			best = oracle_best_delay(mesh->network, side_of(mesh, a), side_of(mesh, b));
+			rtt = path_chosen(&peer->path)->rtt_smooth;
+			if (best != USEC_NEVER && rtt > tolerable_rtt(best, jitter))
+				mesh_fail(mesh, "%s: %s is %llu us away, its path takes %llu us",
+					  a->name, b->name, (unsigned long long)(2 * best),
+					  (unsigned long long)rtt);
+		}
+	}
+}
+
 /* ---- at all times ---- */
 
 static bool is_hub_endpoint(const struct mesh *mesh, const struct address *address)

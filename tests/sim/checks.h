@@ -33,6 +33,8 @@ void calm_begin(struct mesh *mesh, struct calm *ret_calm);
 /* has_loss: links lose datagrams. */
 void calm_end(struct mesh *mesh, const struct calm *calm, bool has_loss);
 
+/* Of all ways to a peer its traffic takes about the shortest. Where no link loses anything. */
+void checks_best_paths(struct mesh *mesh, usec_t jitter);
 /* Nobody who never answered was sent more than the budget. */
 void checks_budget(struct mesh *mesh);
 /* What holds at every moment: sizes, agreement of states, nothing at the hub that is not the hub's.

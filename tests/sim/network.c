@@ -246,6 +246,11 @@ const struct nat *zone_nat(const struct zone *zone)
 	return &zone->table.nat;
 }
 
+const struct network_link *zone_link(const struct zone *zone)
+{
+	return &zone->link;
+}
+
 struct zone *zone_outside(const struct zone *zone)
 {
 	return zone->outside;

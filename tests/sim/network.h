@@ -58,6 +58,7 @@ struct zone *zone_new(struct network *network, struct zone *outside, const struc
 /* Forgets all flows and moves to other outside ports, as a rebooted NAT does. */
 void zone_rebind(struct zone *zone);
 const struct nat *zone_nat(const struct zone *zone);
+const struct network_link *zone_link(const struct zone *zone);
 struct zone *zone_outside(const struct zone *zone);
 
 struct network_datagram {

@@ -6,6 +6,7 @@
 struct view {
 	const struct zone *chain[CHAIN_MAX]; /* inner to outer, the internet not included */
 	size_t length;
+	const struct network_link *link; /* of the host itself */
 	bool is_symmetric, is_moving;
 	enum nat_filter filter;
 };
@@ -19,7 +20,8 @@ static bool find_view(struct network *network, const struct host *host, uint8_t 
 		if (host_interface(host, i)->family != family ||
 		    (!zone_outside(zone) && zone != network_internet(network)))
 			continue;
-		*ret_view = (struct view){.filter = FILTER_OPEN};
+		*ret_view =
+			(struct view){.filter = FILTER_OPEN, .link = host_interface_link(host, i)};
 		for (; zone_outside(zone); zone = zone_outside(zone)) {
 			const struct nat *nat = zone_nat(zone);
 
@@ -34,9 +36,26 @@ static bool find_view(struct network *network, const struct host *host, uint8_t 
 	return false;
 }
 
+/* On a link that both stand on. */
+static usec_t shared_delay(const struct host *a, const struct host *b)
+{
+	usec_t best = USEC_NEVER;
+
+	for (size_t i = 0; i < host_interface_count(a); i++) {
+		for (size_t j = 0; j < host_interface_count(b); j++) {
+			if (host_zone(a, i) != host_zone(b, j) ||
+			    host_interface(a, i)->family != host_interface(b, j)->family)
+				continue;
+			best = usec_earlier(best, host_interface_link(a, i)->delay +
+							  host_interface_link(b, j)->delay);
+		}
+	}
+	return best;
+}
+
 static bool share_zone(const struct host *a, const struct host *b)
 {
-	return oracle_shared_delay(a, b) != USEC_NEVER;
+	return shared_delay(a, b) != USEC_NEVER;
 }
 
 /* Both send to the address that the hub sees of the other. */
@@ -140,18 +159,43 @@ bool oracle_needs_appointment(struct network *network, const struct host *a, con
 	return true;
 }
 
-usec_t oracle_shared_delay(const struct host *a, const struct host *b)
+/* Down from where both ways meet: the zone that the other stands in, or the internet, also when
+ * they only meet there to be turned around. */
+static usec_t delay_below(const struct view *view, const struct view *other)
 {
-	usec_t best = USEC_NEVER;
+	usec_t delay = view->link->delay;
 
-	for (size_t i = 0; i < host_interface_count(a); i++) {
-		for (size_t j = 0; j < host_interface_count(b); j++) {
-			if (host_zone(a, i) != host_zone(b, j) ||
-			    host_interface(a, i)->family != host_interface(b, j)->family)
-				continue;
-			best = usec_earlier(best, host_interface_link(a, i)->delay +
-							  host_interface_link(b, j)->delay);
-		}
+	for (size_t i = 0; i < view->length; i++) {
+		if (other->length && other->chain[0] == view->chain[i])
+			return delay;
+		delay += zone_link(view->chain[i])->delay;
+	}
+	return delay;
+}
+
+/* What stands above needs none of its own NATs. */
+static usec_t delay_between(const struct view *a, const struct view *b)
+{
+	if (stands_above(a, b))
+		return a->link->delay + delay_below(b, a);
+	if (stands_above(b, a))
+		return b->link->delay + delay_below(a, b);
+	return delay_below(a, b) + delay_below(b, a);
+}
+
+usec_t oracle_best_delay(struct network *network, struct oracle_side a, struct oracle_side b)
+{
+	static const uint8_t families[] = {FAMILY_IPV4, FAMILY_IPV6};
+	usec_t best = shared_delay(a.host, b.host);
+
+	for (size_t i = 0; i < sizeof(families); i++) {
+		struct view view_a, view_b;
+
+		if (can_connect_over(network, families[i], &a, &b) != ORACLE_ALWAYS ||
+		    !find_view(network, a.host, families[i], &view_a) ||
+		    !find_view(network, b.host, families[i], &view_b))
+			continue;
+		best = usec_earlier(best, delay_between(&view_a, &view_b));
 	}
 	return best;
 }

@@ -24,6 +24,6 @@ enum oracle_verdict oracle_can_connect(struct network *network, struct oracle_si
 				       struct oracle_side b);
 /* Only through NATs that let nobody in who was not sent to first: what an appointment is for. */
 bool oracle_needs_appointment(struct network *network, const struct host *a, const struct host *b);
-/* One-way delay between two hosts on one link that they share, the shortest; USEC_NEVER = they
- * share none. */
-usec_t oracle_shared_delay(const struct host *a, const struct host *b);
+/* One-way delay of the shortest way between two hosts that can connect, without jitter; USEC_NEVER
+ * = none. */
+usec_t oracle_best_delay(struct network *network, struct oracle_side a, struct oracle_side b);

@@ -276,8 +276,12 @@ static void stay_calm(struct scenario *scenario, usec_t duration)
 	run(scenario, 5 * USEC_PER_SEC);
 	calm_begin(scenario->mesh, &calm);
 	run(scenario, duration);
-	if (!has_failed(scenario))
-		calm_end(scenario->mesh, &calm, scenario->topology.loss_permille);
+	if (has_failed(scenario))
+		return;
+	calm_end(scenario->mesh, &calm, scenario->topology.loss_permille);
+	/* Only then a pair has certainly looked for something better since. */
+	if (duration >= 2 * USEC_PER_MINUTE && !scenario->topology.loss_permille)
+		checks_best_paths(scenario->mesh, scenario->topology.jitter);
 }
 
 /* ---- what happens ---- */
@@ -427,6 +431,8 @@ static void run_plain(struct scenario *scenario)
 	start_all(scenario);
 	settle_at_first(scenario);
 	stay_calm(scenario, 20 * USEC_PER_SEC);
+	if (!scenario->topology.loss_permille && !has_failed(scenario))
+		checks_best_paths(scenario->mesh, scenario->topology.jitter);
 	happen(scenario, 3);
 	stay_calm(scenario, 20 * USEC_PER_SEC);
 	if (!has_failed(scenario) && choose(scenario, 3) == 0)

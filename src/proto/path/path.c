@@ -233,20 +233,27 @@ static bool is_failing(const struct path_candidate *candidate, usec_t now)
 	return candidate->unanswered && usec_since(now, candidate->waiting_since) >= patience;
 }
 
+/* The first samples weigh alike: most addresses are asked once a minute only. */
 static void measure(struct path_candidate *candidate, usec_t rtt)
 {
-	usec_t error = rtt > candidate->rtt_smooth ? rtt - candidate->rtt_smooth
-						   : candidate->rtt_smooth - rtt;
+	usec_t weight, error;
 
-	candidate->rtt = rtt;
 	/* What was measured before it was lost says nothing of what it is now. */
-	if (!candidate->is_usable) {
+	if (!candidate->is_usable)
+		candidate->samples = 0;
+	candidate->rtt = rtt;
+	if (!candidate->samples++) {
 		candidate->rtt_smooth = rtt;
-		candidate->rtt_vary = rtt / 2;
+		candidate->rtt_vary = rtt / 8;
 		return;
 	}
+	if (candidate->samples > PATH_SAMPLES)
+		candidate->samples = PATH_SAMPLES;
+	weight = candidate->samples;
+	error = rtt > candidate->rtt_smooth ? rtt - candidate->rtt_smooth
+					    : candidate->rtt_smooth - rtt;
 	candidate->rtt_vary = (3 * candidate->rtt_vary + error) / 4;
-	candidate->rtt_smooth = (7 * candidate->rtt_smooth + rtt) / 8;
+	candidate->rtt_smooth = ((weight - 1) * candidate->rtt_smooth + rtt) / weight;
 }
 
 bool path_answer(struct path *path, usec_t now, const struct address *from,

@@ -44,6 +44,7 @@ extern const usec_t path_round_steps[PATH_ROUND_STEPS];
 #define PATH_SEEN_AGAIN   (30 * USEC_PER_SEC)
 /* Differences below 5 ms, 1 % or what both paths' RTTs vary by are noise. */
 #define PATH_HYSTERESIS   (5 * USEC_PER_MSEC)
+#define PATH_SAMPLES      8
 /* An address on the LAN is worth so much more delay: a fifth less, and this. */
 #define PATH_LAN_BONUS    (10 * USEC_PER_MSEC)
 
@@ -68,7 +69,8 @@ struct path_candidate {
 	usec_t waiting_since; /* when the first of them left */
 	usec_t last_sent, last_answer;
 	usec_t rtt;                  /* of the last answer */
-	usec_t rtt_smooth, rtt_vary; /* mean and mean deviation, as TCP has them (RFC 6298) */
+	usec_t rtt_smooth, rtt_vary; /* mean of about PATH_SAMPLES, and mean deviation */
+	unsigned samples;
 };
 
 struct path;
