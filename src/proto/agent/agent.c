@@ -52,10 +52,24 @@ void agent_expect(struct agent *agent, usec_t deadline)
 	agent->deadline = usec_earlier(agent->deadline, deadline);
 }
 
+/* A change is on disk almost at once, so that kill -9 loses little; many in a row wear the disk
+ * less. */
+static void pace_saves(struct agent *agent, usec_t now)
+{
+	bool is_calm = usec_since(now, agent->saved_at) > 3 * agent->save_pace;
+
+	agent->save_pace = is_calm ? AGENT_SAVE_PACE : 2 * agent->save_pace;
+	if (agent->save_pace > AGENT_SAVE_PACE_MAX)
+		agent->save_pace = AGENT_SAVE_PACE_MAX;
+	agent->saved_at = now;
+}
+
 void agent_save_soon(struct agent *agent, usec_t now)
 {
 	if (agent->save_due == USEC_NEVER)
-		agent->save_due = now + AGENT_SAVE_DELAY;
+		agent->save_due = now + AGENT_SAVE_DELAY > agent->saved_at + agent->save_pace
+					  ? now + AGENT_SAVE_DELAY
+					  : agent->saved_at + agent->save_pace;
 	agent_expect(agent, agent->save_due);
 }
 
@@ -427,6 +441,7 @@ void agent_tick(struct agent *agent, usec_t now)
 	members_tick(agent, now);
 	if (now >= agent->save_due) {
 		agent->save_due = USEC_NEVER;
+		pace_saves(agent, now);
 		agent->ops.save(agent->ops.owner);
 	}
 	tick_peers(agent, now);

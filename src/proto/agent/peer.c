@@ -81,6 +81,15 @@ static usec_t back_off(usec_t first, usec_t most, unsigned attempts)
 	return attempts > 10 || first << attempts > most ? most : first << attempts;
 }
 
+/* The hub sees us at once where we are now, in case it was our NAT that moved. */
+static void show_ourselves(struct agent *agent)
+{
+	static const uint8_t alive[] = {MESSAGE_ALIVE};
+
+	if (agent->is_linked)
+		agent->ops.send_message(agent->ops.owner, alive, sizeof(alive));
+}
+
 static void lost(struct path *path, void *owner, usec_t now)
 {
 	struct agent_peer *peer = peer_of(path);
@@ -94,6 +103,7 @@ static void lost(struct path *path, void *owner, usec_t now)
 	if (path->failed_rounds)
 		return;
 	agent_notice(owner, NOTICE_PATH_LOST, peer, "no answer");
+	show_ourselves(owner);
 	peer->next_own_round = now;
 	agent_expect(owner, now);
 }
