@@ -159,6 +159,76 @@ static void a_record_has_eight_candidates_and_a_path_twelve(void **state)
 	one_agent_free(one);
 }
 
+/* ---- what makes an address usable (security 3) ---- */
+
+struct listener {
+	uint8_t echo[PROBE_ECHO_SIZE];
+	struct address to, chosen;
+	unsigned probes;
+};
+
+static bool path_may_probe(struct path *path, void *owner, usec_t now, const struct address *to,
+			   bool is_heard)
+{
+	(void)path, (void)owner, (void)now, (void)to, (void)is_heard;
+	return true;
+}
+
+static void path_send_probe(struct path *path, void *owner, usec_t now, const struct address *to,
+			    const uint8_t echo[PROBE_ECHO_SIZE], unsigned attempt)
+{
+	struct listener *listener = owner;
+
+	(void)path, (void)now, (void)attempt;
+	memcpy(listener->echo, echo, PROBE_ECHO_SIZE);
+	listener->to = *to;
+	listener->probes++;
+}
+
+static bool path_is_chosen(struct path *path, void *owner, usec_t now,
+			   const struct address *address, usec_t evidence)
+{
+	(void)path, (void)now, (void)evidence;
+	((struct listener *)owner)->chosen = *address;
+	return true;
+}
+
+static void path_is_lost(struct path *path, void *owner, usec_t now)
+{
+	(void)path, (void)owner, (void)now;
+}
+
+static void an_address_is_used_only_after_it_answered_our_own_probe_from_there(void **state)
+{
+	const struct path_ops ops = {path_may_probe, path_send_probe, path_is_chosen, path_is_lost};
+	const uint8_t guess[PROBE_ECHO_SIZE] = {1, 2, 3};
+	struct address address, elsewhere;
+	struct listener listener = {0};
+	struct seeded seeded;
+	struct path path;
+
+	seeded_start(&seeded, __func__);
+	assert_int_equal(address_parse("203.0.113.9:1000", 0, &address), 0);
+	assert_int_equal(address_parse("203.0.113.10:1000", 0, &elsewhere), 0);
+	path_init(&path, &ops, &listener, &seeded.source);
+	/* Authentic packets come from there: it is asked, and no more. */
+	path_seen(&path, START, &address);
+	assert_int_equal(listener.probes, 1);
+	assert_null(path_chosen(&path));
+	assert_false(path_answer(&path, START + 1, &address, guess));
+	assert_null(path_chosen(&path));
+	/* Somebody on the way answers from elsewhere with the echo that he saw: that address is
+	 * asked itself. */
+	assert_true(path_answer(&path, START + 2, &elsewhere, listener.echo));
+	assert_null(path_chosen(&path));
+	assert_int_equal(listener.probes, 2);
+	assert_true(address_is_equal(&listener.to, &elsewhere));
+	assert_true(path_answer(&path, START + 3, &elsewhere, listener.echo));
+	assert_true(path_chosen(&path) && address_is_equal(&listener.chosen, &elsewhere));
+	/* And an echo is good once. */
+	assert_false(path_answer(&path, START + 4, &address, listener.echo));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +238,8 @@ int main(void)
 		cmocka_unit_test(
 			a_silent_victim_gets_ten_packets_in_thirty_seconds_however_often_it_is_named),
 		cmocka_unit_test(a_record_has_eight_candidates_and_a_path_twelve),
+		cmocka_unit_test(
+			an_address_is_used_only_after_it_answered_our_own_probe_from_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,19 @@ static void other_things_are_named(void **state)
 	assert_int_equal(join_parse("wl1:!!!!", &parsed), JOIN_DAMAGED);
 }
 
+static void what_is_too_long_for_a_join_string_is_none(void **state)
+{
+	char text[JOIN_TEXT_SIZE + 1];
+	struct join parsed;
+
+	memset(text, 'A', sizeof(text));
+	memcpy(text, "wl1:", 4);
+	text[JOIN_TEXT_SIZE] = '\0';
+	assert_int_equal(join_parse(text, &parsed), JOIN_DAMAGED);
+	text[JOIN_TEXT_SIZE - 1] = '\0';
+	assert_int_equal(join_parse(text, &parsed), JOIN_DAMAGED);
+}
+
 static void endpoints_that_would_break_a_config_are_refused(void **state)
 {
 	static const char *const bad[] = {"", "a b:1", "x\n[Peer]:1", "h#:1", "h\":1"};
@@ -106,6 +119,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_is_noticed),
 		cmocka_unit_test(every_typing_error_is_noticed),
 		cmocka_unit_test(other_things_are_named),
+		cmocka_unit_test(what_is_too_long_for_a_join_string_is_none),
 		cmocka_unit_test(endpoints_that_would_break_a_config_are_refused),
 	};
 
