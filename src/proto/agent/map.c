@@ -241,9 +241,12 @@ static bool drop_claims_of_others(struct agent *agent, struct list *peers)
  * and may then stand in another's way: so until nothing changes. */
 static void settle_change(struct agent *agent)
 {
-	while (drop_claims_of_others(agent, &agent->peers) |
-	       drop_claims_of_others(agent, &agent->pins))
-		;
+	bool has_dropped;
+
+	do {
+		has_dropped = drop_claims_of_others(agent, &agent->peers);
+		has_dropped |= drop_claims_of_others(agent, &agent->pins);
+	} while (has_dropped);
 }
 
 /* ---- records on their way in ---- */
