@@ -354,5 +354,5 @@ static inline void world_connect(struct world *world)
 /* Whether the bytes occur anywhere in the memory. */
 static inline bool memory_holds(const void *memory, size_t size, const void *bytes, size_t wanted)
 {
-	return memmem(memory, size, bytes, wanted) != NULL;
+	return memory && memmem(memory, size, bytes, wanted);
 }
