@@ -129,6 +129,7 @@ static void without_the_hubs_key_there_is_silence(void **state)
 {
 	struct enrolment *enrolment = start();
 	uint8_t data[ENROL_REQUEST_MAXIMUM], out[ENROL_ANSWER_MAXIMUM];
+	uint8_t large[ENROL_REQUEST_MAXIMUM + 1] = {WIRE_CLASS_ENROL_REQUEST};
 	struct enrol_request request;
 	size_t size = ask(enrolment, TEST_NOW, data), out_size = 0;
 
@@ -142,7 +143,12 @@ static void without_the_hubs_key_there_is_silence(void **state)
 	assert_int_equal(receive(enrolment, TEST_NOW, data, ENROL_REQUEST_MINIMUM - 1, out,
 				 &out_size, &request),
 			 ENROL_IGNORE);
+	assert_int_equal(
+		receive(enrolment, TEST_NOW, large, sizeof(large), out, &out_size, &request),
+		ENROL_IGNORE);
 	assert_int_equal(enrolment->server.counters.cookies, 0);
+	assert_int_equal(enrolment->server.counters.malformed, 2);
+	assert_int_equal(enrolment->server.counters.wrong_mac, 480);
 	stop(enrolment);
 }
 

@@ -261,6 +261,7 @@ static void forged_and_foreign_datagrams_are_refused(void **state)
 {
 	struct test_node *nodes = *state;
 	struct datagram datagram = probe(&nodes[0], PAIR_BY_HINT), copy;
+	uint8_t large[CONTROL_MAXIMUM + 1] = {WIRE_CLASS_CONTROL};
 	struct pair_opened opened;
 
 	for (size_t i = CONTROL_HEADER_SIZE; i < datagram.size - CONTROL_TAG_SIZE; i++) {
@@ -273,6 +274,9 @@ static void forged_and_foreign_datagrams_are_refused(void **state)
 	copy = datagram;
 	copy.size = CONTROL_MINIMUM - 1;
 	assert_int_not_equal(receive(&nodes[1], NOW, &copy, &opened), PAIR_OK);
+	assert_int_equal(pair_open(&nodes[1].table, &nodes[1].identity, nodes[1].aead, NOW, large,
+				   sizeof(large), &opened),
+			 PAIR_MALFORMED);
 	assert_int_equal(receive(&nodes[1], NOW, &datagram, &opened), PAIR_OK);
 }
 
