@@ -241,12 +241,12 @@ static bool drop_claims_of_others(struct agent *agent, struct list *peers)
  * and may then stand in another's way: so until nothing changes. */
 static void settle_change(struct agent *agent)
 {
-	bool has_dropped;
+	bool has_member_dropped, has_pin_dropped;
 
 	do {
-		has_dropped = drop_claims_of_others(agent, &agent->peers);
-		has_dropped |= drop_claims_of_others(agent, &agent->pins);
-	} while (has_dropped);
+		has_member_dropped = drop_claims_of_others(agent, &agent->peers);
+		has_pin_dropped = drop_claims_of_others(agent, &agent->pins);
+	} while (has_member_dropped || has_pin_dropped);
 }
 
 /* ---- records on their way in ---- */
