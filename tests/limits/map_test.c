@@ -52,19 +52,71 @@ static void a_member_that_changes_takes_nothing_either(void **state)
 	one_agent_free(one);
 }
 
-static void members_may_swap_names_in_one_change(void **state)
+/* No record is bad, but what each gets was the other's. */
+static void members_that_swap_names_or_addresses_are_quarantined_until_they_swap_back(void **state)
+{
+	for (int is_address = 0; is_address < 2; is_address++) {
+		struct one_agent *one = one_agent_new(__func__);
+		struct map_node nodes[] = {one_member(one, "a", "10.0.0.2/32"),
+					   one_member(one, "b", "10.0.0.3/32")};
+		struct map_node swapped[] = {nodes[0], nodes[1]};
+
+		one_map(one, nodes, 2);
+		if (is_address) {
+			swapped[0].addresses[0] = nodes[1].addresses[0];
+			swapped[1].addresses[0] = nodes[0].addresses[0];
+		} else {
+			strcpy(swapped[0].name, "b");
+			strcpy(swapped[1].name, "a");
+		}
+		one_change(one, swapped, 2, NULL, 0);
+		assert_int_equal(one->agent.counters.records_skipped, 0);
+		assert_int_equal(one->devices, 0);
+		assert_int_equal(one->notices[NOTICE_KEY_CHANGED], 2);
+		one_change(one, nodes, 2, NULL, 0);
+		assert_int_equal(one->devices, 2);
+		one_agent_free(one);
+	}
+}
+
+/* First the owner is moved aside, which happens; then somebody else gets what it had. */
+static void what_a_living_member_gave_up_stays_its_own(void **state)
+{
+	static const char *const names[] = {"x", "a"};
+	static const char *const addresses[] = {"10.0.0.2/32", "10.0.0.9/32"};
+
+	for (int i = 0; i < 2; i++) {
+		for (int has_left = 0; has_left < 2; has_left++) {
+			struct one_agent *one = one_agent_new(__func__);
+			struct map_node nodes[] = {one_member(one, "a", "10.0.0.2/32"),
+						   one_member(one, names[i], addresses[i])};
+
+			one_map(one, nodes, 1);
+			if (has_left)
+				one_map(one, NULL, 0);
+			strcpy(nodes[0].name, "former");
+			nodes[0].addresses[0].ip[3] = 77;
+			one_map(one, nodes, 1);
+			assert_int_equal(one->devices, 1);
+			one_map(one, nodes, 2);
+			assert_true(agent_find(&one->agent, &nodes[0].key)->has_device);
+			assert_true(agent_find(&one->agent, &nodes[1].key)->is_quarantined);
+			assert_int_equal(one->devices, 1);
+			one_agent_free(one);
+		}
+	}
+}
+
+static void who_comes_and_goes_drives_out_no_other_pin(void **state)
 {
 	struct one_agent *one = one_agent_new(__func__);
 	struct map_node nodes[] = {one_member(one, "a", "10.0.0.2/32"),
 				   one_member(one, "b", "10.0.0.3/32")};
 
 	one_map(one, nodes, 2);
-	strcpy(nodes[0].name, "b");
-	strcpy(nodes[1].name, "a");
-	one_change(one, nodes, 2, NULL, 0);
-	assert_string_equal(agent_find(&one->agent, &nodes[0].key)->record.name, "b");
-	assert_string_equal(agent_find(&one->agent, &nodes[1].key)->record.name, "a");
-	assert_int_equal(one->agent.counters.records_skipped, 0);
+	for (int i = 0; i < 3 * AGENT_PINS_MAX; i++)
+		one_map(one, nodes, (size_t)i % 2);
+	assert_int_equal(one->agent.pin_count, 2);
 	one_agent_free(one);
 }
 
@@ -109,7 +161,8 @@ static void pins_outlive_a_restart(void **state)
 	uint8_t *bytes;
 
 	one_map(one, &a, 1);
-	one_map(one, NULL, 0);
+	strcpy(a.name, "b");
+	one_map(one, &a, 1);
 	size = agent_save_size(&one->agent);
 	bytes = memory_new(size);
 	size = agent_save(&one->agent, bytes, size);
@@ -279,7 +332,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_change_takes_no_address_from_a_member_it_does_not_name),
 		cmocka_unit_test(a_member_that_changes_takes_nothing_either),
-		cmocka_unit_test(members_may_swap_names_in_one_change),
+		cmocka_unit_test(
+			members_that_swap_names_or_addresses_are_quarantined_until_they_swap_back),
+		cmocka_unit_test(what_a_living_member_gave_up_stays_its_own),
+		cmocka_unit_test(who_comes_and_goes_drives_out_no_other_pin),
 		cmocka_unit_test(another_key_under_a_name_or_address_is_quarantined),
 		cmocka_unit_test(pins_outlive_a_restart),
 		cmocka_unit_test(the_oldest_pins_go_first_when_there_are_too_many),

@@ -35,8 +35,7 @@ void agent_done(struct agent *agent)
 
 	list_for_each_safe (peer, after, &agent->peers, entry)
 		peer_destroy(peer);
-	list_for_each_safe (peer, after, &agent->pins, entry)
-		peer_destroy(peer);
+	pins_clear(agent);
 	pair_identity_wipe(&agent->identity);
 	secret_wipe(&agent->config, sizeof(agent->config));
 }

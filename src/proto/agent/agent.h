@@ -52,7 +52,7 @@ struct aead;
 #define AGENT_INTERFACE_ADDRESSES_MAX 32
 #define AGENT_HUB_ENDPOINTS_MAX       8
 #define AGENT_ROUTES_MAX              16
-/* Pins of members that went; the oldest go first. */
+/* Names and addresses that members left or gave up; the oldest go first. */
 #define AGENT_PINS_MAX                1000
 
 /* One address of this machine, as netlink lists it. */
@@ -84,7 +84,7 @@ struct agent_peer {
 	struct hash_node by_key;
 	struct agent *agent;
 	struct map_node record;
-	bool is_member; /* false: only a pin of a key that once had this name and these addresses */
+	bool is_member;      /* false: on its way in, or only memory of a pin (pins.c) */
 	bool is_quarantined; /* another key is pinned for its name or address */
 	bool has_device;     /* ops->peer_add was called; pair and path are in use */
 	bool is_wanted;
@@ -195,7 +195,7 @@ struct agent {
 	struct budget budget; /* for addresses that never answered, whoever named them */
 	struct aead *aead;    /* the owner's */
 	struct list peers;    /* members */
-	struct list pins;     /* keys that left, the oldest first */
+	struct list pins;     /* who had which name and addresses before, the oldest first */
 	struct hash_table by_key;
 	struct hash_node *key_buckets[1024];
 	struct hash_table name_claims, address_claims; /* of the map under way */

@@ -18,6 +18,15 @@ void members_commit(struct agent *agent, usec_t now, bool is_whole);
 void members_leave(struct agent_peer *peer);
 void members_tick(struct agent *agent, usec_t now);
 
+/* pins.c */
+void pins_add(struct agent *agent, const struct map_node *record);
+/* Of another key that had this name or one of these addresses; NULL = none. */
+struct agent_peer *pins_find(const struct agent *agent, const struct map_node *record);
+void pins_drop(struct agent *agent, struct agent_peer *pin);
+/* The oldest go until AGENT_PINS_MAX are left. */
+void pins_trim(struct agent *agent);
+void pins_clear(struct agent *agent);
+
 /* peer.c: a member's life between map and device. */
 struct agent_peer *peer_create(struct agent *agent, const struct key *key);
 void peer_destroy(struct agent_peer *peer);

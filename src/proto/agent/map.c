@@ -222,12 +222,12 @@ static bool has_other_holder(const struct agent *agent, const struct agent_peer 
 	return false;
 }
 
-static bool drop_claims_of_others(struct agent *agent, struct list *peers)
+static bool drop_claims_of_others(struct agent *agent)
 {
 	struct agent_peer *peer;
 	bool has_dropped = false;
 
-	list_for_each (peer, peers, entry) {
+	list_for_each (peer, &agent->peers, entry) {
 		if (!has_other_holder(agent, peer))
 			continue;
 		skip(agent, peer, &peer->staged, "claims the address or name of another member");
@@ -241,12 +241,8 @@ static bool drop_claims_of_others(struct agent *agent, struct list *peers)
  * and may then stand in another's way: so until nothing changes. */
 static void settle_change(struct agent *agent)
 {
-	bool has_member_dropped, has_pin_dropped;
-
-	do {
-		has_member_dropped = drop_claims_of_others(agent, &agent->peers);
-		has_pin_dropped = drop_claims_of_others(agent, &agent->pins);
-	} while (has_member_dropped || has_pin_dropped);
+	while (drop_claims_of_others(agent))
+		;
 }
 
 /* ---- records on their way in ---- */

@@ -5,29 +5,6 @@
 
 #include "proto/agent/agent_private.h"
 
-static bool shares_address(const struct map_node *a, const struct map_node *b)
-{
-	for (size_t i = 0; i < a->address_count; i++) {
-		if (map_has_address(b, &a->addresses[i]))
-			return true;
-	}
-	return false;
-}
-
-/* A key that used to have this name or address, and is not this one: the pin (security 6). Only
- * keys that left: two members never share a name or address. */
-static struct agent_peer *find_pin(const struct agent *agent, const struct agent_peer *peer)
-{
-	struct agent_peer *other;
-
-	list_for_each (other, &agent->pins, entry) {
-		if (!strcmp(other->record.name, peer->record.name) ||
-		    shares_address(&other->record, &peer->record))
-			return other;
-	}
-	return NULL;
-}
-
 static void quarantine(struct agent_peer *peer)
 {
 	peer_stop(peer);
@@ -37,30 +14,17 @@ static void quarantine(struct agent_peer *peer)
 		     "its name or address belonged to another key");
 }
 
-static void drop_oldest_pins(struct agent *agent)
-{
-	while (agent->pin_count > AGENT_PINS_MAX) {
-		agent->pin_count--;
-		peer_destroy(list_first(&agent->pins, struct agent_peer, entry));
-	}
-}
-
 void members_leave(struct agent_peer *peer)
 {
 	struct agent *agent = peer->agent;
-	bool was_quarantined = peer->is_quarantined;
 
-	peer->is_member = peer->is_quarantined = false;
 	agent->member_count--;
-	peer_stop(peer);
-	if (was_quarantined) {
-		peer_destroy(peer);
-		return;
+	if (!peer->is_quarantined) {
+		peer_stop(peer);
+		agent_notice(agent, NOTICE_PEER_LEFT, peer, NULL);
+		pins_add(agent, &peer->record);
 	}
-	agent_notice(agent, NOTICE_PEER_LEFT, peer, NULL);
-	agent->pin_count++;
-	list_remove(&peer->entry);
-	list_append(&agent->pins, &peer->entry);
+	peer_destroy(peer);
 }
 
 /* The length of routes matters too. */
@@ -104,7 +68,7 @@ static void commit_peer(struct agent_peer *peer, usec_t now)
 	bool is_suspect = !peer->has_device || has_changed;
 
 	peer->record = peer->staged;
-	if (is_suspect && find_pin(peer->agent, peer)) {
+	if (is_suspect && pins_find(peer->agent, &peer->record)) {
 		if (!peer->is_quarantined)
 			quarantine(peer);
 		return;
@@ -127,17 +91,26 @@ static void commit_left(struct agent *agent, bool is_whole)
 	}
 }
 
-/* A pin of this very key that is a member again. */
-static void unpin_staged(struct agent *agent)
+static bool gives_up_claims(const struct agent_peer *peer)
 {
-	struct agent_peer *peer, *after;
+	if (strcmp(peer->record.name, peer->staged.name))
+		return true;
+	for (size_t i = 0; i < peer->record.address_count; i++) {
+		if (!map_has_address(&peer->staged, &peer->record.addresses[i]))
+			return true;
+	}
+	return false;
+}
 
-	list_for_each_safe (peer, after, &agent->pins, entry) {
-		if (peer->staged_in != agent->generation)
-			continue;
-		agent->pin_count--;
-		list_remove(&peer->entry);
-		list_append(&agent->peers, &peer->entry);
+/* What a member had stays its own, whoever is said to have it next, in this map or a later one. */
+static void pin_former_claims(struct agent *agent)
+{
+	struct agent_peer *peer;
+
+	list_for_each (peer, &agent->peers, entry) {
+		if (peer->is_member && !peer->is_quarantined &&
+		    peer->staged_in == agent->generation && gives_up_claims(peer))
+			pins_add(agent, &peer->record);
 	}
 }
 
@@ -158,8 +131,8 @@ void members_commit(struct agent *agent, usec_t now, bool is_whole)
 {
 	struct agent_peer *peer;
 
-	unpin_staged(agent);
 	commit_left(agent, is_whole);
+	pin_former_claims(agent);
 	enter_staged(agent);
 	if (agent->staged_self.name[0])
 		agent->self = agent->staged_self;
@@ -170,7 +143,7 @@ void members_commit(struct agent *agent, usec_t now, bool is_whole)
 		if (is_whole)
 			peer_retry(peer, now);
 	}
-	drop_oldest_pins(agent);
+	pins_trim(agent);
 	agent_save_soon(agent, now);
 }
 
@@ -212,10 +185,8 @@ int agent_trust(struct agent *agent, usec_t now, struct agent_peer *peer)
 
 	if (!peer->is_quarantined)
 		return -ENOENT;
-	while ((pin = find_pin(agent, peer))) {
-		agent->pin_count--;
-		peer_destroy(pin);
-	}
+	while ((pin = pins_find(agent, &peer->record)))
+		pins_drop(agent, pin);
 	peer->is_quarantined = false;
 	peer_start(peer, now);
 	agent_notice(agent, NOTICE_PEER_JOINED, peer, NULL);

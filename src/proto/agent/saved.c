@@ -59,20 +59,11 @@ static void load_pins(struct agent *agent, struct reader *reader)
 	uint32_t count = read_u32(reader);
 
 	for (uint32_t i = 0; i < count && i < AGENT_PINS_MAX; i++) {
-		struct agent_peer *peer;
 		struct map_node node;
 
 		if (!map_node_read(reader, &node))
 			return;
-		if (agent_is_self(agent, &node.key) || agent_find(agent, &node.key))
-			continue;
-		peer = peer_create(agent, &node.key);
-		if (!peer)
-			return;
-		peer->record = node;
-		agent->pin_count++;
-		list_remove(&peer->entry);
-		list_append(&agent->pins, &peer->entry);
+		pins_add(agent, &node);
 	}
 }
 
