@@ -69,12 +69,19 @@ struct agent_peer *pins_find(const struct agent *agent, const struct map_node *r
 
 void pins_trim(struct agent *agent)
 {
-	while (agent->pin_count > AGENT_PINS_MAX)
-		pins_drop(agent, list_first(&agent->pins, struct agent_peer, entry));
+	struct agent_peer *pin, *after;
+
+	list_for_each_safe (pin, after, &agent->pins, entry) {
+		if (agent->pin_count <= AGENT_PINS_MAX)
+			return;
+		pins_drop(agent, pin);
+	}
 }
 
 void pins_clear(struct agent *agent)
 {
-	while (agent->pin_count)
-		pins_drop(agent, list_first(&agent->pins, struct agent_peer, entry));
+	struct agent_peer *pin, *after;
+
+	list_for_each_safe (pin, after, &agent->pins, entry)
+		pins_drop(agent, pin);
 }
