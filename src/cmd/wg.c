@@ -13,7 +13,7 @@ static const char help[] =
 	"\n"
 	"Creates a WireGuard interface in user space, for wg(8) and wg-quick(8). It goes to the\n"
 	"background when it is ready, and ends when the interface or its socket\n"
-	"(" STANDALONE_FOLDER "/INTERFACE.sock) is removed.\n"
+	"(/var/run/wireguard/INTERFACE.sock) is removed.\n"
 	"\n"
 	"  -f, --foreground  stay in the foreground and log to stderr\n"
 	"\n"

@@ -211,7 +211,30 @@ static void on_request(void *owner, const char *request, size_t size, struct ctl
 	free(answer);
 }
 
+static void on_wg_refused(void *owner, const char *asked)
+{
+	const struct hub *hub = owner;
+	const char *interface = hub->options->interface;
+
+	log_warn(
+		"wg-refused interface=%s asked=\"%s\" reason=\"`wayleave hub` owns the peers of "
+		"%s\" remedy=\"nodes change with `wayleave hub node`, the hub itself in hub.conf\"",
+		interface, asked, interface);
+}
+
 /* ---- start and stop ---- */
+
+/* A hub without it is as good; only wg(8) does not see it. */
+static void start_uapi(struct hub *hub)
+{
+	const struct serve_options options = {
+		.builtin = hub->builtin, .on_refused = on_wg_refused, .owner = hub};
+	int error = serve_new(hub->loop, &options, &hub->uapi);
+
+	if (error)
+		log_warn("wg-cannot-look interface=%s socket=" UAPI_FOLDER "/%s.sock error=\"%s\"",
+			 hub->options->interface, hub->options->interface, strerror(-error));
+}
 
 static int open_store(struct hub *hub)
 {
@@ -388,6 +411,7 @@ static int start(struct hub *hub)
 	error = ctl_listen(hub->loop, hub->options->socket, on_request, hub, &hub->ctl);
 	if (error)
 		return fail("cannot listen on %s: %s", hub->options->socket, strerror(-error));
+	start_uapi(hub);
 	hub_rearm(hub);
 	return 0;
 }
@@ -396,6 +420,7 @@ static void stop(struct hub *hub)
 {
 	if (hub->ctl)
 		ctl_server_free(hub->ctl);
+	serve_free(hub->uapi);
 	admin_free(hub->admin);
 	links_stop(hub);
 	if (hub->rendezvous) {

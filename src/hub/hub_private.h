@@ -2,6 +2,7 @@
 #pragma once
 
 #include "device/builtin/builtin.h"
+#include "device/uapi/serve.h"
 #include "hub/admin.h"
 #include "hub/hub.h"
 #include "port/port.h"
@@ -55,6 +56,7 @@ struct hub {
 	struct builtin *builtin;
 	struct stream_listener *listeners[NODE_ADDRESSES_MAX];
 	struct ctl_server *ctl;
+	struct serve *uapi; /* NULL: wg(8) cannot look */
 	struct admin *admin;
 	struct aead *aead;
 	struct pair_identity *identity; /* in secret memory */

@@ -184,11 +184,38 @@ static void on_request(void *owner, const char *text, size_t size, struct ctl_re
 	json_decref(request);
 }
 
+/* ---- wg(8) may look ---- */
+
+static void on_wg_refused(void *owner, const char *asked)
+{
+	const struct node *node = owner;
+
+	log_warn("wg-refused interface=%s asked=\"%s\" reason=\"`wayleave` owns the peers of %s\" "
+		 "remedy=\"change its config and start it again; members change on the hub, with "
+		 "`wayleave hub node`\"",
+		 node->interface_name, asked, node->interface_name);
+}
+
+/* A node without it is as good; only wg(8) does not see it. */
+static void start_uapi(struct node *node)
+{
+	const struct serve_options options = {.builtin = node->builtin,
+					      .fwmark = node->config->fwmark,
+					      .on_refused = on_wg_refused,
+					      .owner = node};
+	int error = serve_new(node->loop, &options, &node->uapi);
+
+	if (error)
+		log_warn("wg-cannot-look interface=%s socket=" UAPI_FOLDER "/%s.sock error=\"%s\"",
+			 node->interface_name, node->interface_name, strerror(-error));
+}
+
 int node_control_start(struct node *node)
 {
 	auto_free char *path = state_path(state_run_dir(), node->interface_name, ".sock");
 
 	list_init(&node->pings);
+	start_uapi(node);
 	return ctl_listen(node->loop, path, on_request, node, &node->ctl);
 }
 
@@ -197,4 +224,5 @@ void node_control_stop(struct node *node)
 	if (node->ctl)
 		ctl_server_free(node->ctl);
 	node->ctl = NULL;
+	serve_free(take(node->uapi));
 }

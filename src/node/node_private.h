@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "device/builtin/builtin.h"
+#include "device/uapi/serve.h"
 #include "node/node.h"
 #include "port/port.h"
 #include "proto/agent/agent.h"
@@ -75,7 +76,8 @@ struct node {
 	struct netlink_monitor *monitor;
 	struct builtin *builtin;
 	struct resolve *resolve;
-	struct ctl_server *ctl, *uapi;
+	struct ctl_server *ctl;
+	struct serve *uapi; /* NULL: wg(8) cannot look */
 	struct aead *aead;
 	struct agent *agent; /* in secret memory */
 	struct node_hub hub;

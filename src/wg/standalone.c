@@ -7,28 +7,25 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "device/builtin/builtin.h"
+#include "device/uapi/serve.h"
 #include "port/port.h"
-#include "sys/ctl/ctl.h"
 #include "sys/loop/loop.h"
 #include "sys/state/daemon.h"
 #include "sys/state/files.h"
 #include "sys/state/lock.h"
 #include "sys/watch/watch.h"
-#include "wg/control.h"
 
 struct standalone {
 	const struct standalone_options *options;
 	struct state_lock *lock;
 	struct loop *loop;
-	struct control control;
-	struct ctl_server *server;
+	struct builtin *builtin;
+	struct serve *serve;
 	struct watch *watch;
-	char *socket_path;
 };
 
 static int fail(const struct standalone *standalone, const char *format, ...)
@@ -48,22 +45,6 @@ static int fail(const struct standalone *standalone, const char *format, ...)
 	else
 		log_error("%s", message);
 	return -1;
-}
-
-static uint64_t realtime_nsec(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-static void on_request(void *owner, const char *request, size_t size, struct buffer *answer)
-{
-	struct standalone *standalone = owner;
-
-	control_answer(&standalone->control, loop_now(standalone->loop), realtime_nsec(), request,
-		       size, answer);
 }
 
 static void on_signal(void *owner, int signal)
@@ -87,7 +68,7 @@ static void on_socket_gone(void *owner)
 	struct standalone *standalone = owner;
 
 	log_info("socket-gone interface=%s path=%s", standalone->options->interface,
-		 standalone->socket_path);
+		 serve_path(standalone->serve));
 	loop_stop(standalone->loop);
 }
 
@@ -152,28 +133,27 @@ static int open_device(struct standalone *standalone)
 {
 	const struct builtin_options options = {.interface = standalone->options->interface};
 	const struct builtin_events events = {.owner = standalone, .on_gone = on_interface_gone};
-	int error = builtin_new(standalone->loop, &options, &events, &standalone->control.builtin);
+	int error = builtin_new(standalone->loop, &options, &events, &standalone->builtin);
 
 	return error ? device_error(standalone, error) : 0;
 }
 
 static int open_socket(struct standalone *standalone)
 {
-	int error = state_make_folder(STANDALONE_FOLDER, 0755);
+	const struct serve_options options = {.builtin = standalone->builtin};
+	const char *interface = standalone->options->interface;
+	int error = serve_new(standalone->loop, &options, &standalone->serve);
 
-	if (!error)
-		error = ctl_listen_raw(standalone->loop, standalone->socket_path, on_request,
-				       standalone, &standalone->server);
 	if (error == -EADDRINUSE)
 		return fail(standalone,
-			    "another program serves %s; interface names must differ, also between "
-			    "network namespaces",
-			    standalone->socket_path);
+			    "another program serves " UAPI_FOLDER "/%s.sock; interface names must "
+			    "differ, also between network namespaces",
+			    interface);
 	if (!error)
-		error = watch_new(standalone->loop, standalone->socket_path, on_socket_gone,
+		error = watch_new(standalone->loop, serve_path(standalone->serve), on_socket_gone,
 				  standalone, &standalone->watch);
 	if (error)
-		return fail(standalone, "cannot listen on %s: %s", standalone->socket_path,
+		return fail(standalone, "cannot listen on " UAPI_FOLDER "/%s.sock: %s", interface,
 			    strerror(-error));
 	return 0;
 }
@@ -189,20 +169,18 @@ static int start(struct standalone *standalone)
 static void serve(struct standalone *standalone)
 {
 	log_info("started interface=%s port=%u", standalone->options->interface,
-		 port_number(builtin_port(standalone->control.builtin)));
+		 port_number(builtin_port(standalone->builtin)));
 	loop_run(standalone->loop);
 }
 
 static void stop(struct standalone *standalone)
 {
 	watch_free(standalone->watch);
-	if (standalone->server)
-		ctl_server_free(standalone->server);
-	builtin_free(standalone->control.builtin);
+	serve_free(standalone->serve);
+	builtin_free(standalone->builtin);
 	if (standalone->loop)
 		loop_free(standalone->loop);
 	state_lock_free(standalone->lock);
-	free(standalone->socket_path);
 }
 
 int standalone_run(const struct standalone_options *options)
@@ -213,7 +191,6 @@ int standalone_run(const struct standalone_options *options)
 
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_DUMPABLE, 0);
-	standalone.socket_path = state_path(STANDALONE_FOLDER, options->interface, ".sock");
 	if (start(&standalone)) {
 		exit_code = 1;
 	} else {

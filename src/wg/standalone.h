@@ -1,11 +1,8 @@
-/* The wg role: a userspace WireGuard device alone, configured by wg(8) through its socket in
- * STANDALONE_FOLDER, as wireguard-go is. Peers roam as in WireGuard. */
+/* The wg role: a userspace WireGuard device alone, configured by wg(8) through its socket
+ * (device/uapi), as wireguard-go is. Peers roam as in WireGuard. */
 #pragma once
 
 struct state_daemon;
-
-/* Where wg(8) looks for the sockets of userspace devices. */
-#define STANDALONE_FOLDER "/var/run/wireguard"
 
 struct standalone_options {
 	const char *interface;

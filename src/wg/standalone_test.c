@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "device/uapi/serve.h"
 #include "wg/standalone.h"
 
 #include <cmocka.h>
@@ -44,7 +45,7 @@ static int enter_namespace(void **state)
 	setenv("WAYLEAVE_RUN_DIR", folder, 1);
 	/* The folder of the sockets is shared by all namespaces. */
 	snprintf(interface, sizeof(interface), "wlt%d", (int)getpid());
-	snprintf(path, sizeof(path), "%s/%s.sock", STANDALONE_FOLDER, interface);
+	snprintf(path, sizeof(path), "%s/%s.sock", UAPI_FOLDER, interface);
 	is_root_here = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
 	return 0;
 }

@@ -13,6 +13,10 @@ struct uapi_set;
 struct control {
 	struct builtin *builtin;
 	uint32_t fwmark;
+	/* Set: somebody else decides about peers, keys and the port. What wg(8) wants to change is
+	 * refused with -EPERM, and told here in words of wg(8): "listen-port peers=2 peer=KEY". */
+	void (*on_refused)(void *owner, const char *asked);
+	void *owner;
 };
 
 /* Everything that can fail is tried before anything else changes: 0, or -errno (-EADDRINUSE: the

@@ -1,11 +1,12 @@
-#include "wg/control.h"
+#include "device/uapi/control.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "crypto/secret.h"
 #include "device/builtin/builtin.h"
+#include "device/uapi/uapi.h"
 #include "port/port.h"
-#include "wg/uapi.h"
 
 /* Of a set request: peers that would be new, and whether all their keys can be peers at all. */
 static int check_peers(const struct control *control, const struct uapi_set *set)
@@ -176,11 +177,48 @@ static void print_all(const struct control *control, usec_t now, uint64_t realti
 		print_peer(peer, now, realtime_nsec, answer);
 }
 
-void control_answer(struct control *control, usec_t now, uint64_t realtime_nsec,
-		    const char *request, size_t size, struct buffer *answer)
+/* Keys of peers are public; what else was asked is told by name only. */
+static void refuse(const struct control *control, const struct uapi_set *set)
+{
+	char asked[160], key[KEY_TEXT_SIZE] = "";
+
+	if (set->peer_count)
+		key_print(&set->peers[0].public_key, key);
+	snprintf(asked, sizeof(asked), "%s%s%s%speers=%zu%s%s",
+		 set->has_private_key ? "private-key " : "",
+		 set->has_listen_port ? "listen-port " : "", set->has_fwmark ? "fwmark " : "",
+		 set->replaces_peers ? "replace-peers " : "", set->peer_count, *key ? " peer=" : "",
+		 key);
+	control->on_refused(control->owner, asked);
+}
+
+static bool is_change(const struct uapi_set *set)
+{
+	return set->has_private_key || set->has_listen_port || set->has_fwmark ||
+	       set->replaces_peers || set->peer_count;
+}
+
+static int answer_set(struct control *control, const char *request, size_t size)
 {
 	struct uapi_set set;
 	size_t line;
+	int result = uapi_set_parse(request, size, &set, &line);
+
+	if (result)
+		return result;
+	if (!control->on_refused) {
+		result = control_apply(control, &set);
+	} else if (is_change(&set)) {
+		refuse(control, &set);
+		result = -EPERM;
+	}
+	uapi_set_done(&set);
+	return result;
+}
+
+void control_answer(struct control *control, usec_t now, uint64_t realtime_nsec,
+		    const char *request, size_t size, struct buffer *answer)
+{
 	int result = -EPROTO;
 
 	switch (uapi_kind_of(request, size)) {
@@ -189,11 +227,7 @@ void control_answer(struct control *control, usec_t now, uint64_t realtime_nsec,
 		result = 0;
 		break;
 	case UAPI_SET:
-		result = uapi_set_parse(request, size, &set, &line);
-		if (result)
-			break;
-		result = control_apply(control, &set);
-		uapi_set_done(&set);
+		result = answer_set(control, request, size);
 		break;
 	case UAPI_UNKNOWN:
 		break;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "wg/uapi.h"
+#include "device/uapi/uapi.h"
 
 #include <cmocka.h>
 

@@ -12,9 +12,9 @@
 #include "crypto/random.h"
 #include "crypto/x25519.h"
 #include "device/builtin/builtin.h"
+#include "device/uapi/control.h"
 #include "port/port.h"
 #include "sys/loop/loop.h"
-#include "wg/control.h"
 
 #include <cmocka.h>
 
@@ -201,6 +201,34 @@ static void we_are_never_our_own_peer(void **state)
 	assert_int_equal(builtin_peer_count(control.builtin), 0);
 }
 
+static void note_asked(void *owner, const char *asked)
+{
+	snprintf(owner, 160, "%s", asked);
+}
+
+static void who_may_only_look_changes_nothing(void **state)
+{
+	need_namespace();
+	char private_hex[HEX_SIZE], public_hex[HEX_SIZE], request[512], asked[160] = "";
+
+	make_keys(private_hex, public_hex);
+	control.on_refused = note_asked;
+	control.owner = asked;
+	assert_string_equal(ask("set=1\n"), "errno=0\n\n");
+	assert_string_equal(ask("set=1\nfwmark=x\n"), "errno=-22\n\n");
+	assert_string_equal(asked, "");
+	assert_string_equal(ask("set=1\nfwmark=1\n"), "errno=-1\n\n");
+	assert_string_equal(asked, "fwmark peers=0");
+	snprintf(request, sizeof(request),
+		 "set=1\nprivate_key=%s\nlisten_port=0\nreplace_peers=true\npublic_key=%064d\n",
+		 private_hex, 0);
+	assert_string_equal(ask(request), "errno=-1\n\n");
+	assert_string_equal(asked, "private-key listen-port replace-peers peers=1 "
+				   "peer=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+	assert_shown("private_key", false);
+	assert_int_equal(builtin_peer_count(control.builtin), 0);
+}
+
 static void what_is_no_request_is_refused(void **state)
 {
 	need_namespace();
@@ -219,6 +247,7 @@ int main(void)
 		control_unit_test(a_key_that_cannot_be_a_peer_changes_nothing),
 		control_unit_test(a_peer_is_removed_replaced_or_only_updated),
 		control_unit_test(we_are_never_our_own_peer),
+		control_unit_test(who_may_only_look_changes_nothing),
 		control_unit_test(what_is_no_request_is_refused),
 	};
 

@@ -1,6 +1,6 @@
 #include <assert.h>
 
-#include "wg/uapi.h"
+#include "device/uapi/uapi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

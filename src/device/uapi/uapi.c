@@ -1,4 +1,4 @@
-#include "wg/uapi.h"
+#include "device/uapi/uapi.h"
 
 #include <errno.h>
 #include <inttypes.h>
