@@ -18,6 +18,11 @@ static inline usec_t usec_earlier(usec_t a, usec_t b)
 	return a < b ? a : b;
 }
 
+static inline usec_t usec_later(usec_t a, usec_t b)
+{
+	return a > b ? a : b;
+}
+
 /* now - then, 0 when then lies ahead. */
 static inline usec_t usec_since(usec_t now, usec_t then)
 {

@@ -51,24 +51,25 @@ void agent_expect(struct agent *agent, usec_t deadline)
 	agent->deadline = usec_earlier(agent->deadline, deadline);
 }
 
-/* A change is on disk almost at once, so that kill -9 loses little; many in a row wear the disk
- * less. */
 static void pace_saves(struct agent *agent, usec_t now)
 {
-	bool is_calm = usec_since(now, agent->saved_at) > 3 * agent->save_pace;
-
-	agent->save_pace = is_calm ? AGENT_SAVE_PACE : 2 * agent->save_pace;
-	if (agent->save_pace > AGENT_SAVE_PACE_MAX)
-		agent->save_pace = AGENT_SAVE_PACE_MAX;
+	agent->save_credit_at = usec_later(agent->save_credit_at, now) + AGENT_SAVE_PACE;
 	agent->saved_at = now;
+}
+
+static usec_t plan_save(const struct agent *agent, usec_t now)
+{
+	usec_t when = usec_since(agent->save_credit_at, (AGENT_SAVE_BURST - 1) * AGENT_SAVE_PACE);
+
+	if (agent->saved_at)
+		when = usec_later(when, agent->saved_at + AGENT_SAVE_GAP);
+	return usec_later(when, now);
 }
 
 void agent_save_soon(struct agent *agent, usec_t now)
 {
 	if (agent->save_due == USEC_NEVER)
-		agent->save_due = now + AGENT_SAVE_DELAY > agent->saved_at + agent->save_pace
-					  ? now + AGENT_SAVE_DELAY
-					  : agent->saved_at + agent->save_pace;
+		agent->save_due = plan_save(agent, now);
 	agent_expect(agent, agent->save_due);
 }
 
@@ -438,12 +439,13 @@ void agent_tick(struct agent *agent, usec_t now)
 	agent->deadline = USEC_NEVER;
 	renew_identity(agent, now);
 	members_tick(agent, now);
+	tick_peers(agent, now);
+	/* Last: the disk may be slow. */
 	if (now >= agent->save_due) {
 		agent->save_due = USEC_NEVER;
 		pace_saves(agent, now);
 		agent->ops.save(agent->ops.owner);
 	}
-	tick_peers(agent, now);
 	agent_expect(agent, agent->save_due);
 	agent_expect(agent, agent->next_renewal);
 }

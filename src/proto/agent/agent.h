@@ -43,10 +43,11 @@ struct aead;
 #define AGENT_OFFLINE_ROUND_MAX       (10 * USEC_PER_MINUTE)
 /* The lower key starts the handshake; the higher one only if nothing came for so long. */
 #define AGENT_HANDSHAKE_PATIENCE      (1 * USEC_PER_SEC)
-/* From a change to the disk, and between two writes: doubling while changes keep coming. */
-#define AGENT_SAVE_DELAY              (50 * USEC_PER_MSEC)
-#define AGENT_SAVE_PACE               (100 * USEC_PER_MSEC)
-#define AGENT_SAVE_PACE_MAX           (10 * USEC_PER_SEC)
+/* A change is written at once, so that kill -9 loses nothing: but one write per pace when changes
+ * keep coming, after so many that may come one gap apart. */
+#define AGENT_SAVE_GAP                (50 * USEC_PER_MSEC)
+#define AGENT_SAVE_PACE               (10 * USEC_PER_SEC)
+#define AGENT_SAVE_BURST              16
 #define AGENT_MAP_AGE_DEFAULT         (30 * USEC_PER_DAY)
 #define AGENT_MAP_AGE_WARNING         (7 * USEC_PER_DAY)
 #define AGENT_INTERFACE_ADDRESSES_MAX 32
@@ -219,7 +220,8 @@ struct agent {
 	usec_t link_since;
 	bool report_due;
 
-	usec_t save_due, saved_at, save_pace, next_connect_burst, next_renewal;
+	usec_t save_due, saved_at, next_connect_burst, next_renewal;
+	usec_t save_credit_at; /* when a whole burst of writes is free again */
 	usec_t deadline;
 	struct agent_counters counters;
 };

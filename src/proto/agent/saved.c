@@ -12,24 +12,32 @@ size_t agent_save_size(const struct agent *agent)
 	       (agent->member_count + agent->pin_count + 1) * (size_t)MAP_NODE_SIZE_MAX;
 }
 
+/* Where it stands already, or the last one gives way. */
+static void put_first(struct map_node *node, const struct path_candidate *present)
+{
+	size_t place = 0;
+
+	while (place < node->candidate_count &&
+	       !address_is_equal(&node->candidates[place].address, &present->address))
+		place++;
+	if (place == node->candidate_count && place < NODE_CANDIDATES_MAX)
+		node->candidate_count++;
+	if (place == NODE_CANDIDATES_MAX)
+		place--;
+	memmove(&node->candidates[1], &node->candidates[0], place * sizeof(node->candidates[0]));
+	node->candidates[0] = (struct candidate){
+		.kind = present->kind == CANDIDATE_LOCAL ? CANDIDATE_LOCAL : CANDIDATE_OBSERVED,
+		.address = present->address};
+}
+
 /* The record as the next start wants it: the address that works comes first. */
 static void save_member(struct writer *writer, const struct agent_peer *peer)
 {
 	const struct path_candidate *present = peer->has_device ? path_chosen(&peer->path) : NULL;
 	struct map_node node = peer->record;
 
-	if (present) {
-		size_t keep = node.candidate_count < NODE_CANDIDATES_MAX ? node.candidate_count
-									 : NODE_CANDIDATES_MAX - 1;
-
-		memmove(&node.candidates[1], &node.candidates[0],
-			keep * sizeof(node.candidates[0]));
-		node.candidates[0] = (struct candidate){.kind = present->kind == CANDIDATE_LOCAL
-									? CANDIDATE_LOCAL
-									: CANDIDATE_OBSERVED,
-							.address = present->address};
-		node.candidate_count = keep + 1;
-	}
+	if (present)
+		put_first(&node, present);
 	map_node_write(writer, &node);
 }
 
@@ -90,5 +98,7 @@ bool agent_load(struct agent *agent, usec_t now, uint8_t *data, size_t size, use
 		return false;
 	load_pins(agent, &pins);
 	map_apply(agent, now, &reader, age);
+	/* What was just read need not be written. */
+	agent->save_due = USEC_NEVER;
 	return agent->has_map;
 }
