@@ -1,7 +1,7 @@
 /* ChaCha20-Poly1305 (RFC 8439) and XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03).
- * A cipher context belongs to one thread and holds no key of its own for long: it remembers which
- * aead_key it was set to last, so a batch under one key pays the key schedule once. No allocation
- * after aead_new(). Tags are 16 bytes behind the ciphertext. */
+ * A context belongs to one thread. Between calls it still holds what the last one left: its key and
+ * key stream, until the next call or aead_forget(). No allocation after aead_new(). Tags are 16
+ * bytes behind the ciphertext. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,24 +15,17 @@
 
 struct aead;
 
-/* id: unique per key value for the life of the process (aead_key_set draws it); 0 = no key. */
-struct aead_key {
-	struct key key;
-	uint64_t id;
-};
-
 struct aead *aead_new(void);
 void aead_free(struct aead *aead);
-
-void aead_key_set(struct aead_key *aead_key, const struct key *key);
-void aead_key_wipe(struct aead_key *aead_key);
+/* Wipes what the last call left. */
+void aead_forget(struct aead *aead);
 
 /* Nonce = 4 zero bytes || counter, little-endian (WireGuard). In place is fine: out may be ==
- * plain. out needs size + AEAD_TAG_SIZE bytes. */
-void aead_seal(struct aead *aead, const struct aead_key *key, uint64_t counter, const void *header,
+ * plain, but may not overlap it otherwise. out needs size + AEAD_TAG_SIZE bytes. */
+void aead_seal(struct aead *aead, const struct key *key, uint64_t counter, const void *header,
 	       size_t header_size, const void *plain, size_t size, void *out);
 /* size includes the tag; out gets size - AEAD_TAG_SIZE bytes. False: forged, out is then wiped. */
-bool aead_open(struct aead *aead, const struct aead_key *key, uint64_t counter, const void *header,
+bool aead_open(struct aead *aead, const struct key *key, uint64_t counter, const void *header,
 	       size_t header_size, const void *sealed, size_t size, void *out);
 
 /* XChaCha20-Poly1305; derives a one-time key per call, for control traffic only. */

@@ -1,5 +1,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,14 +50,12 @@ static int close_aead(void **state)
 	return 0;
 }
 
-static struct aead_key key_of(const uint8_t bytes[KEY_SIZE])
+static struct key key_of(const uint8_t bytes[KEY_SIZE])
 {
-	struct aead_key aead_key;
 	struct key key;
 
 	memcpy(&key, bytes, KEY_SIZE);
-	aead_key_set(&aead_key, &key);
-	return aead_key;
+	return key;
 }
 
 static const char draft_text[] =
@@ -71,7 +70,7 @@ static void the_example_of_rfc_8439_seals_and_opens(void **state)
 	uint8_t key_bytes[KEY_SIZE], header[12], first[16], tag[AEAD_TAG_SIZE];
 	uint8_t sealed[sizeof(draft_text) - 1 + AEAD_TAG_SIZE];
 	const size_t size = sizeof(draft_text) - 1;
-	struct aead_key key;
+	struct key key;
 
 	hex_bytes("1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0", key_bytes,
 		  sizeof(key_bytes));
@@ -121,7 +120,7 @@ static void a_second_implementation_agrees(void **state)
 
 	for (size_t i = 0; i < array_size(aead_vectors); i++) {
 		const struct aead_vector *vector = &aead_vectors[i];
-		struct aead_key key = key_of(vector->key);
+		struct key key = key_of(vector->key);
 
 		aead_seal(*state, &key, vector->counter, vector->header.data, vector->header.size,
 			  vector->plain.data, vector->plain.size, out);
@@ -153,7 +152,7 @@ static void a_second_implementation_agrees_on_xchacha(void **state)
 }
 
 struct message {
-	struct aead_key key;
+	struct key key;
 	uint64_t counter;
 	uint8_t header[16], sealed[40 + AEAD_TAG_SIZE];
 };
@@ -196,12 +195,12 @@ static void one_changed_bit_anywhere_is_refused_and_the_output_wiped(void **stat
 static void a_message_shorter_than_a_tag_is_refused(void **state)
 {
 	static const uint8_t zeros[KEY_SIZE];
-	struct aead_key key = key_of(zeros);
+	struct key key = key_of(zeros);
 	uint8_t out[1] = {0};
 
 	for (size_t size = 0; size < AEAD_TAG_SIZE; size++) {
 		assert_false(aead_open(*state, &key, 0, NULL, 0, zeros, size, out));
-		assert_false(xaead_open(*state, &key.key, zeros, NULL, 0, zeros, size, out));
+		assert_false(xaead_open(*state, &key, zeros, NULL, 0, zeros, size, out));
 	}
 }
 
@@ -224,32 +223,30 @@ static void a_forged_xchacha_message_is_refused(void **state)
 	assert_true(xaead_open(*state, &key, nonce, "h", 1, sealed, sizeof(sealed), out));
 }
 
-/* The context that remembers its keys must never be told apart from one that starts afresh. */
+/* What a context went through before must never show. */
 static void any_order_of_keys_and_directions_gives_what_a_fresh_context_gives(void **state)
 {
 	uint8_t plain[300], header[20], sealed[sizeof(plain) + AEAD_TAG_SIZE];
 	uint8_t expected[sizeof(sealed)], opened[sizeof(plain)];
-	struct aead_key keys[3];
+	struct key keys[3];
 	struct seeded seeded;
 
 	seeded_start(&seeded, __func__);
 	for (size_t i = 0; i < array_size(keys); i++)
-		aead_key_set(&keys[i], &(struct key){{(uint8_t)i}});
+		keys[i] = (struct key){{(uint8_t)i}};
 	for (int round = 0; round < 3000; round++) {
 		size_t size = seeded_below(&seeded, sizeof(plain) + 1);
 		size_t header_size = seeded_below(&seeded, sizeof(header) + 1);
-		struct aead_key *key = &keys[seeded_below(&seeded, array_size(keys))];
+		struct key *key = &keys[seeded_below(&seeded, array_size(keys))];
 		uint64_t counter = seeded_u64(&seeded);
 		struct aead *fresh = aead_new();
 
 		seeded_fill(&seeded, plain, size);
 		seeded_fill(&seeded, header, header_size);
-		if (seeded_below(&seeded, 10) == 0) {
-			struct key other;
-
-			seeded_fill(&seeded, &other, sizeof(other));
-			aead_key_set(key, &other);
-		}
+		if (seeded_below(&seeded, 10) == 0)
+			seeded_fill(&seeded, key, sizeof(*key));
+		if (seeded_below(&seeded, 10) == 0)
+			aead_forget(*state);
 		aead_seal(fresh, key, counter, header, header_size, plain, size, expected);
 		aead_seal(*state, key, counter, header, header_size, plain, size, sealed);
 		assert_memory_equal(sealed, expected, size + AEAD_TAG_SIZE);
@@ -259,8 +256,7 @@ static void any_order_of_keys_and_directions_gives_what_a_fresh_context_gives(vo
 					   size + AEAD_TAG_SIZE, opened),
 				 !memcmp(sealed, expected, size + AEAD_TAG_SIZE));
 		if (seeded_below(&seeded, 4) == 0)
-			xaead_seal(*state, &key->key, plain, header, header_size, plain, size,
-				   sealed);
+			xaead_seal(*state, key, plain, header, header_size, plain, size, sealed);
 		aead_free(fresh);
 	}
 }
@@ -268,7 +264,7 @@ static void any_order_of_keys_and_directions_gives_what_a_fresh_context_gives(vo
 static void sealing_and_opening_in_place_is_the_same(void **state)
 {
 	uint8_t data[SIZE_MAX_HERE + AEAD_TAG_SIZE], plain[SIZE_MAX_HERE], apart[sizeof(data)];
-	struct aead_key key = key_of((const uint8_t[KEY_SIZE]){3});
+	struct key key = key_of((const uint8_t[KEY_SIZE]){3});
 
 	for (size_t i = 0; i < sizeof(plain); i++)
 		plain[i] = (uint8_t)(i * 7);
@@ -280,22 +276,44 @@ static void sealing_and_opening_in_place_is_the_same(void **state)
 	assert_memory_equal(data, plain, sizeof(plain));
 }
 
-static void equal_keys_set_twice_have_different_ids(void **state)
+/* OpenSSL's own AEAD is the model, at every size around the seams of blocks and stretches. */
+static void every_size_is_sealed_as_openssl_seals_it(void **state)
 {
-	struct aead_key first = key_of((const uint8_t[KEY_SIZE]){1});
-	struct aead_key second = key_of((const uint8_t[KEY_SIZE]){1});
+	enum { LARGEST = 3 * 24 * 64 + 65 };
+	uint8_t plain[LARGEST], sealed[LARGEST + AEAD_TAG_SIZE], expected[LARGEST + AEAD_TAG_SIZE];
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	uint8_t nonce[12] = {0};
+	struct seeded seeded;
+	struct key key;
+	int written;
 
-	assert_int_not_equal(first.id, 0);
-	assert_int_not_equal(first.id, second.id);
-	aead_key_wipe(&first);
-	assert_int_equal(first.id, 0);
-	assert_true(key_is_zero(&first.key));
+	seeded_start(&seeded, __func__);
+	seeded_fill(&seeded, &key, sizeof(key));
+	seeded_fill(&seeded, plain, sizeof(plain));
+	for (int size = 0; size <= LARGEST; size++) {
+		nonce[4] = (uint8_t)size;
+		nonce[5] = (uint8_t)(size >> 8);
+		EVP_CipherInit_ex2(context, cipher, key.bytes, nonce, 1, NULL);
+		EVP_CipherUpdate(context, NULL, &written, plain, size % 40);
+		EVP_CipherUpdate(context, expected, &written, plain, size);
+		EVP_CipherFinal_ex(context, expected + size, &written);
+		EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE, expected + size);
+		aead_seal(*state, &key, (uint64_t)size, plain, (size_t)size % 40, plain,
+			  (size_t)size, sealed);
+		assert_memory_equal(sealed, expected, (size_t)size + AEAD_TAG_SIZE);
+		assert_true(aead_open(*state, &key, (uint64_t)size, plain, (size_t)size % 40,
+				      sealed, (size_t)size + AEAD_TAG_SIZE, sealed));
+		assert_memory_equal(sealed, plain, (size_t)size);
+	}
+	EVP_CIPHER_CTX_free(context);
+	EVP_CIPHER_free(cipher);
 }
 
 static void neither_a_packet_nor_a_forgery_takes_memory(void **state)
 {
-	struct aead_key keys[2] = {key_of((const uint8_t[KEY_SIZE]){1}),
-				   key_of((const uint8_t[KEY_SIZE]){2})};
+	struct key keys[2] = {key_of((const uint8_t[KEY_SIZE]){1}),
+			      key_of((const uint8_t[KEY_SIZE]){2})};
 	uint8_t data[SIZE_MAX_HERE + AEAD_TAG_SIZE] = {0};
 	unsigned long before = allocations;
 
@@ -325,7 +343,7 @@ int main(void)
 		cmocka_unit_test(a_forged_xchacha_message_is_refused),
 		cmocka_unit_test(any_order_of_keys_and_directions_gives_what_a_fresh_context_gives),
 		cmocka_unit_test(sealing_and_opening_in_place_is_the_same),
-		cmocka_unit_test(equal_keys_set_twice_have_different_ids),
+		cmocka_unit_test(every_size_is_sealed_as_openssl_seals_it),
 		cmocka_unit_test(neither_a_packet_nor_a_forgery_takes_memory),
 	};
 

@@ -8,9 +8,9 @@
 
 /* Written once by crypto_init(), read-only afterwards. */
 struct algorithms {
-	EVP_CIPHER *chacha20_poly1305, *chacha20, *aes_256_ecb;
+	EVP_CIPHER *chacha20, *aes_256_ecb;
 	EVP_MD *blake2s;
-	EVP_MAC *blake2s_mac;
+	EVP_MAC *blake2s_mac, *poly1305;
 };
 
 extern const struct algorithms *const algorithms;

@@ -46,24 +46,16 @@ bool noise_ik_mix_key(struct enrol_noise *noise, const struct key *private_key,
 void noise_ik_seal(struct enrol_noise *noise, struct aead *aead, const void *plain, size_t size,
 		   void *out)
 {
-	struct aead_key key;
-
-	aead_key_set(&key, &noise->key);
-	aead_seal(aead, &key, noise->counter++, noise->hash, BLAKE2S_SIZE, plain, size, out);
-	aead_key_wipe(&key);
+	aead_seal(aead, &noise->key, noise->counter++, noise->hash, BLAKE2S_SIZE, plain, size, out);
 	noise_ik_mix_hash(noise, out, size + ENROL_TAG);
 }
 
 bool noise_ik_open(struct enrol_noise *noise, struct aead *aead, const void *sealed, size_t size,
 		   void *out)
 {
-	struct aead_key key;
-	bool is_fine;
+	bool is_fine = aead_open(aead, &noise->key, noise->counter++, noise->hash, BLAKE2S_SIZE,
+				 sealed, size, out);
 
-	aead_key_set(&key, &noise->key);
-	is_fine = aead_open(aead, &key, noise->counter++, noise->hash, BLAKE2S_SIZE, sealed, size,
-			    out);
-	aead_key_wipe(&key);
 	noise_ik_mix_hash(noise, sealed, size);
 	return is_fine;
 }

@@ -16,14 +16,14 @@ static void a_second_implementation_seals_the_same_packets(void **state)
 		struct key key;
 
 		memcpy(&key, vector->forth, KEY_SIZE);
-		aead_key_set(&forth.send, &key);
+		forth.send = key;
 		memcpy(datagram + WG_DATA_HEADER_SIZE, vector->packet.data, vector->packet.size);
 		assert_int_equal(wg_seal(&run, aead, 0, datagram + WG_DATA_HEADER_SIZE,
 					 vector->packet.size, 1420, datagram),
 				 vector->data_forth.size);
 		assert_memory_equal(datagram, vector->data_forth.data, vector->data_forth.size);
 		memcpy(&key, vector->back, KEY_SIZE);
-		aead_key_set(&back.send, &key);
+		back.send = key;
 		run = (struct wg_run){.keypair = &back, .counter = 1ULL << 32, .count = 8};
 		memcpy(datagram + WG_DATA_HEADER_SIZE, vector->packet.data, vector->packet.size);
 		assert_int_equal(wg_seal(&run, aead, 7, datagram + WG_DATA_HEADER_SIZE,
@@ -48,7 +48,7 @@ static void padding_fills_up_to_16_but_never_beyond_the_mtu(void **state)
 	struct aead *aead = aead_new();
 	uint8_t datagram[1500];
 
-	aead_key_set(&keypair.send, &(struct key){{1}});
+	keypair.send = (struct key){{1}};
 	for (size_t i = 0; i < array_size(cases); i++)
 		assert_int_equal(wg_seal(&run, aead, 0, datagram + WG_DATA_HEADER_SIZE,
 					 cases[i].size, cases[i].padded_max, datagram),

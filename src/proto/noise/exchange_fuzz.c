@@ -252,7 +252,7 @@ static void receive_data(struct fuzz *fuzz)
 	struct address from = source_of(fuzz);
 	struct wg_opened opened;
 
-	aead_key_set(&keypair.send, &fuzz->session.send);
+	keypair.send = fuzz->session.send;
 	read_up_to(fuzz, message + WG_DATA_HEADER_SIZE, size);
 	size = wg_seal(&run, fuzz->aead, 0, message + WG_DATA_HEADER_SIZE, size, 255, message);
 	patch(fuzz, message, size);

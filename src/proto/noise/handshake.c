@@ -68,23 +68,15 @@ static void mix_preshared(uint8_t chaining[BLAKE2S_SIZE], uint8_t hash[BLAKE2S_S
 static void seal_and_hash(struct aead *aead, const struct key *key, uint8_t hash[BLAKE2S_SIZE],
 			  const void *plain, size_t size, uint8_t *out)
 {
-	struct aead_key once;
-
-	aead_key_set(&once, key);
-	aead_seal(aead, &once, 0, hash, BLAKE2S_SIZE, plain, size, out);
-	aead_key_wipe(&once);
+	aead_seal(aead, key, 0, hash, BLAKE2S_SIZE, plain, size, out);
 	mix_hash(hash, out, size + AEAD_TAG_SIZE);
 }
 
 static bool open_and_hash(struct aead *aead, const struct key *key, uint8_t hash[BLAKE2S_SIZE],
 			  const uint8_t *sealed, size_t size, void *out)
 {
-	struct aead_key once;
-	bool is_fine;
+	bool is_fine = aead_open(aead, key, 0, hash, BLAKE2S_SIZE, sealed, size, out);
 
-	aead_key_set(&once, key);
-	is_fine = aead_open(aead, &once, 0, hash, BLAKE2S_SIZE, sealed, size, out);
-	aead_key_wipe(&once);
 	mix_hash(hash, sealed, size);
 	return is_fine;
 }

@@ -47,8 +47,8 @@ void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_sess
 	keypair->remote_index = keys->remote_index;
 	keypair->born = now;
 	keypair->number = ++peer->sessions;
-	aead_key_set(&keypair->send, &keys->send);
-	aead_key_set(&keypair->receive, &keys->receive);
+	keypair->send = keys->send;
+	keypair->receive = keys->receive;
 	atomic_init(&keypair->counter, 0);
 	atomic_flag_clear(&keypair->replay_lock);
 	/* An initiator's index goes over from the handshake to its session. */

@@ -289,7 +289,7 @@ static void run_workers(const char *test, struct shared *shared, void *(*body)(v
 
 	seeded_start(&seeded, test);
 	shared->used = (atomic_uchar *)memory_new_array(NUMBERS_MAX, sizeof(*shared->used));
-	aead_key_set(&shared->keypair.send, &(struct key){{7}});
+	shared->keypair.send = (struct key){{7}};
 	for (int i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){.shared = shared, .aead = aead_new(), .is_ok = true};
 		seeded_init(&workers[i].seeded, seeded_u64(&seeded));

@@ -454,8 +454,8 @@ static void keys_are_wiped_after_three_times_180_s(void **state)
 	struct key send, receive;
 
 	world_connect(world);
-	send = world->a.peer.current->send.key;
-	receive = world->a.peer.current->receive.key;
+	send = world->a.peer.current->send;
+	receive = world->a.peer.current->receive;
 	world_pass(world, SECONDS(540) - 1);
 	assert_true(memory_holds(&world->a, sizeof(world->a), &send, KEY_SIZE));
 	assert_true(memory_holds(&world->b, sizeof(world->b), &send, KEY_SIZE));

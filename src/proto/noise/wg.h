@@ -67,7 +67,7 @@ struct wg_index {
 
 struct wg_keypair {
 	bool is_set, is_initiator;
-	struct aead_key send, receive;
+	struct key send, receive;
 	_Atomic uint64_t counter; /* next to send */
 	struct replay replay;
 	atomic_flag replay_lock;

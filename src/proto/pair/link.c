@@ -30,8 +30,8 @@ static void derive(struct link *link, const uint8_t *hub_nonce, bool is_client)
 	memcpy(salt + LINK_NONCE_SIZE, hub_nonce, LINK_NONCE_SIZE);
 	hkdf_blake2s(&client, KEY_SIZE, salt, sizeof(salt), &link->api, KEY_SIZE, "client", 6);
 	hkdf_blake2s(&server, KEY_SIZE, salt, sizeof(salt), &link->api, KEY_SIZE, "server", 6);
-	aead_key_set(&link->send, is_client ? &client : &server);
-	aead_key_set(&link->receive, is_client ? &server : &client);
+	link->send = is_client ? client : server;
+	link->receive = is_client ? server : client;
 	secret_wipe(&client, sizeof(client));
 	secret_wipe(&server, sizeof(server));
 	link->is_open = true;

@@ -28,7 +28,7 @@
 struct link {
 	struct key api;
 	uint8_t client_nonce[LINK_NONCE_SIZE];
-	struct aead_key send, receive;
+	struct key send, receive;
 	uint64_t sent, received;
 	bool is_open;
 };

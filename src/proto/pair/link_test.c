@@ -114,8 +114,8 @@ static void a_second_implementation_makes_the_same_link(void **state)
 		assert_true(link_server_accept(&server, &key, hello, sizeof(hello), &server_random,
 					       answer));
 		assert_memory_equal(answer + LINK_NONCE_SIZE, vector->answer_mac, LINK_MAC_SIZE);
-		assert_memory_equal(&server.send.key, vector->server_key, KEY_SIZE);
-		assert_memory_equal(&server.receive.key, vector->client_key, KEY_SIZE);
+		assert_memory_equal(&server.send, vector->server_key, KEY_SIZE);
+		assert_memory_equal(&server.receive, vector->client_key, KEY_SIZE);
 	}
 }
 
