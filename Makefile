@@ -34,6 +34,6 @@ lint:
 	tools/lint
 
 clean:
-	rm -rf $(BUILD) build-fuzz build-lint
+	rm -rf $(BUILD) build-cache build-fuzz build-lint
 
 .PHONY: all test check demo bench fuzz install format lint clean

@@ -1,10 +1,13 @@
 """A userspace WireGuard interface in a host, ours or another implementation's, configured by wg(8)."""
 
 import os
+import shlex
 import signal
 import subprocess
 
 from harness import binary, wait_for
+from machine import WG
+from packages import BACKPORTS, unpacked
 
 UAPI_FOLDER = "/var/run/wireguard"
 START_SECONDS = 10
@@ -18,6 +21,11 @@ def wayleave(interface):
 
 def wireguard_go(interface):
     return ["wireguard-go", "--foreground", interface]
+
+
+def wireguard_go_of_backports(interface):
+    program = os.path.join(unpacked("wireguard-go", BACKPORTS), "usr", "bin", "wireguard-go")
+    return [program, "--foreground", interface]
 
 
 def keys():
@@ -77,6 +85,9 @@ class Device:
     def answers(self):
         return self.wg("show", self.interface, check=False).returncode == 0
 
+    def moved(self):
+        """To be called when its host has other addresses."""
+
     def stop(self, sign=signal.SIGTERM):
         self.process.send_signal(sign)
         return self.process.wait(END_SECONDS)
@@ -107,3 +118,31 @@ class Device:
     def handshake(self, other):
         """Seconds since 1970, 0 when there was none."""
         return int(self.peer(other)["handshake"])
+
+
+class KernelDevice(Device):
+    """The WireGuard of a machine that is plugged into the host."""
+
+    def __init__(self, host, name, machine, number):
+        super().__init__(host, name, None, number)
+        self.machine, self.interface = machine, WG
+        machine.plug(host)
+
+    def log(self):
+        return self.machine.console()
+
+    def start(self):
+        self.machine.shell(f"ip link add {WG} type wireguard")
+        self.wg("set", WG, "listen-port", str(self.port), "private-key", "/dev/stdin", input=self.private_key)
+        self.machine.shell(f"ip link set {WG} mtu {MTU} up")
+        self.machine.route_inside((self.address, self.address6), ("10.9.0.0/24", "fd09::/64"))
+        return self
+
+    def moved(self):
+        self.machine.take_address()
+
+    def stop(self, sign=signal.SIGTERM):
+        self.machine.shell(f"ip link delete {WG}")
+
+    def wg(self, *words, check=True, input=""):
+        return self.machine.shell(shlex.join(["wg", *words]), check=check, input=input)

@@ -1,6 +1,8 @@
 """Traffic between hosts: single pings, a ping that goes on, and bulk."""
 
+import hashlib
 import os
+import random
 import re
 import select
 import socket
@@ -103,32 +105,41 @@ class Pinger:
         return max((b - a for a, b in zip(times, times[1:])), default=0.0)
 
 
-def bulk(sender, receiver, address, size):
-    """A TCP transfer of so many bytes to the receiver's address; returns seconds."""
+def bulk(sender, receiver, address, size, seconds=BULK_SECONDS):
+    """A TCP transfer of so many bytes to the receiver's address, which arrive as they were sent; returns
+    seconds."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    data = random.Random(size).randbytes(size)
     start = time.monotonic()
     with receiver.namespace.socket(family, socket.SOCK_STREAM) as listener:
         listener.bind((address, 0))
         listener.listen(1)
         with sender.namespace.socket(family, socket.SOCK_STREAM) as out:
-            out.settimeout(BULK_SECONDS)
+            out.settimeout(seconds)
             out.connect((address, listener.getsockname()[1]))
             incoming, _ = listener.accept()
             with incoming:
-                _pour(out, incoming, size, start + BULK_SECONDS)
+                received = _pour(out, incoming, data, seconds)
+    assert received == hashlib.sha256(data).digest(), f"{size} bytes arrived, not as they were sent"
     return time.monotonic() - start
 
 
-def _pour(out, incoming, size, end):
+def _pour(out, incoming, data, seconds):
+    """Returns the SHA-256 of what came in."""
+    end = time.monotonic() + seconds
     out.setblocking(False)
     incoming.setblocking(False)
-    chunk = bytes(65536)
+    view, digest = memoryview(data), hashlib.sha256()
     sent = received = 0
-    while received < size:
+    while received < len(data):
         left = end - time.monotonic()
-        assert left > 0, f"bulk transfer: {received} of {size} bytes in {BULK_SECONDS} s"
-        readable, writable, _ = select.select([incoming], [out] if sent < size else [], [], left)
+        assert left > 0, f"bulk transfer: {received} of {len(data)} bytes in {seconds} s"
+        readable, writable, _ = select.select([incoming], [out] if sent < len(data) else [], [], left)
         if writable:
-            sent += out.send(chunk[: size - sent])
+            sent += out.send(view[sent : sent + 65536])
         if readable:
-            received += len(incoming.recv(1 << 20))
+            part = incoming.recv(1 << 20)
+            assert part, f"bulk transfer: ended after {received} of {len(data)} bytes"
+            digest.update(part)
+            received += len(part)
+    return digest.digest()
