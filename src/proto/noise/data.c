@@ -1,7 +1,7 @@
 /* Data messages: sealed under the current session, opened under any (paper, 5.4.6). */
+#include <endian.h>
 #include <string.h>
 
-#include "base/cursor.h"
 #include "proto/noise/peer.h"
 #include "proto/wire/wireguard.h"
 
@@ -16,18 +16,35 @@ bool wg_send_begin(struct wg_peer *peer, struct aead *aead, usec_t now, unsigned
 	return false;
 }
 
+/* Once a packet, so without a cursor. */
+static void write_header(uint8_t *out, uint32_t receiver, uint64_t counter)
+{
+	const uint32_t type = htole32(WG_DATA);
+
+	receiver = htole32(receiver);
+	counter = htole64(counter);
+	memcpy(out, &type, sizeof(type));
+	memcpy(out + WG_DATA_RECEIVER, &receiver, sizeof(receiver));
+	memcpy(out + WG_DATA_COUNTER, &counter, sizeof(counter));
+}
+
+static void read_header(const uint8_t *data, uint32_t *ret_receiver, uint64_t *ret_counter)
+{
+	memcpy(ret_receiver, data + WG_DATA_RECEIVER, sizeof(*ret_receiver));
+	memcpy(ret_counter, data + WG_DATA_COUNTER, sizeof(*ret_counter));
+	*ret_receiver = le32toh(*ret_receiver);
+	*ret_counter = le64toh(*ret_counter);
+}
+
 size_t wg_seal(const struct wg_run *run, struct aead *aead, unsigned i, uint8_t *plain, size_t size,
 	       size_t padded_max, uint8_t *out)
 {
-	struct writer header = writer_over(out, WG_DATA_HEADER_SIZE);
 	size_t padded = (size + PADDING - 1) / PADDING * PADDING;
 
 	if (padded > padded_max)
 		padded = padded_max > size ? padded_max : size;
 	memset(plain + size, 0, padded - size);
-	write_u32(&header, WG_DATA);
-	write_u32(&header, run->keypair->remote_index);
-	write_u64(&header, run->counter + i);
+	write_header(out, run->keypair->remote_index, run->counter + i);
 	aead_seal(aead, &run->keypair->send, run->counter + i, NULL, 0, plain, padded,
 		  out + WG_DATA_HEADER_SIZE);
 	return WG_DATA_HEADER_SIZE + padded + AEAD_TAG_SIZE;
@@ -68,11 +85,14 @@ static bool window_accepts(struct wg_keypair *keypair, uint64_t counter, uint64_
 static enum wg_drop open_message(struct wg *wg, struct aead *aead, usec_t now, uint8_t *data,
 				 size_t size, struct wg_opened *opened)
 {
-	struct reader reader = reader_over(data + WG_DATA_RECEIVER, 12);
-	struct wg_index *index = index_find(wg, read_u32(&reader));
-	uint64_t counter = read_u64(&reader);
-	struct wg_keypair *keypair = index ? index->keypair : NULL;
+	struct wg_keypair *keypair;
+	struct wg_index *index;
+	uint32_t receiver;
+	uint64_t counter;
 
+	read_header(data, &receiver, &counter);
+	index = index_find(wg, receiver);
+	keypair = index ? index->keypair : NULL;
 	if (!keypair)
 		return WG_DROP_NO_SESSION;
 	if (usec_since(now, keypair->born) >= wg->limits.reject_after_time ||

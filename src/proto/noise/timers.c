@@ -76,6 +76,9 @@ void timers_initiation_later(struct wg_peer *peer, usec_t now)
 void timers_session_derived(struct wg_peer *peer, usec_t now)
 {
 	peer->erase_at = now + 3 * peer->wg->limits.reject_after_time;
+	/* Once a session: the timer starts with every burst of packets, and drawing is a system
+	 * call. */
+	peer->silence_jitter = jitter(peer);
 	requeue(peer);
 }
 
@@ -102,8 +105,8 @@ void timers_authentic_sent(struct wg_peer *peer, usec_t now, bool is_data)
 	if (is_data)
 		peer->last_data = now;
 	if (is_data && peer->silence_at == USEC_NEVER)
-		peer->silence_at =
-			now + limits->keepalive_timeout + limits->rekey_timeout + jitter(peer);
+		peer->silence_at = now + limits->keepalive_timeout + limits->rekey_timeout +
+				   peer->silence_jitter;
 	timers_persistent(peer, now);
 }
 

@@ -102,7 +102,8 @@ struct wg_peer {
 
 	/* Timers; USEC_NEVER = off. */
 	usec_t retransmit_at, keepalive_at, silence_at, persistent_at, erase_at;
-	usec_t initiated_at; /* last initiation or response sent, 0 = never */
+	usec_t silence_jitter; /* drawn with each session */
+	usec_t initiated_at;   /* last initiation or response sent, 0 = never */
 	unsigned attempts;
 	uint64_t sessions;            /* that were ever begun */
 	bool needs_another_keepalive; /* more data came while one was due */
