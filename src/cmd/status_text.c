@@ -9,8 +9,6 @@
 #include "cmd/table.h"
 #include "cmd/units.h"
 
-#define MAP_AGE_WARNING_DAYS 7 /* security 10 */
-
 static const char *member_text(const json_t *object, const char *name, const char *otherwise)
 {
 	const char *text = json_string_value(json_object_get(object, name));
@@ -194,6 +192,26 @@ static void print_hub(const json_t *hub, bool has_colour, struct buffer *out)
 	buffer_print(out, "\n");
 }
 
+/* Of a map that is old or expired (security 10). */
+static void print_map_warning(const json_t *status, bool has_colour, struct buffer *out)
+{
+	const json_t *expires = json_object_get(status, "map_expires_s");
+	const char *state = member_text(status, "map_state", "fresh");
+	char unit[UNITS_TEXT_SIZE];
+
+	if (!strcmp(state, "old")) {
+		table_print_coloured("; the hub has not confirmed it for so long that removed "
+				     "nodes may still be in it",
+				     COLOUR_RED, has_colour, out);
+		if (json_is_number(expires))
+			buffer_print(out, "; it expires in %s",
+				     units_age(json_number_value(expires), unit));
+	} else if (!strcmp(state, "expired")) {
+		table_print_coloured("; expired: no node is used until the hub confirms it",
+				     COLOUR_RED, has_colour, out);
+	}
+}
+
 static void print_map(const json_t *status, bool has_colour, struct buffer *out)
 {
 	const json_t *age = json_object_get(status, "map_age_s");
@@ -204,10 +222,7 @@ static void print_map(const json_t *status, bool has_colour, struct buffer *out)
 		return;
 	}
 	buffer_print(out, "  map      %s old", units_age(json_number_value(age), unit));
-	if (json_number_value(age) >= MAP_AGE_WARNING_DAYS * 86400.0)
-		table_print_coloured("; the hub has not confirmed it for so long that removed "
-				     "nodes may still be in it",
-				     COLOUR_RED, has_colour, out);
+	print_map_warning(status, has_colour, out);
 	buffer_print(out, "\n");
 }
 

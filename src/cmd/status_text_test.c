@@ -93,6 +93,7 @@ static void a_hub_that_is_away_and_an_old_map_are_said(void **state)
 {
 	check("{'interface': 'wl0', 'name': null, 'public_key': '" KEY
 	      "', 'addresses': ['100.100.96.2/32'], 'map_age_s': 694800,"
+	      " 'map_state': 'old', 'map_expires_s': 1897200,"
 	      " 'hub': {'name': null, 'addresses': ['100.100.96.1/32'], 'connected': false,"
 	      " 'waits_for': 'the hub to answer'}, 'peers': []}",
 	      NULL, 0, false,
@@ -100,9 +101,43 @@ static void a_hub_that_is_away_and_an_old_map_are_said(void **state)
 	      "  key      " KEY "\n"
 	      "  hub      - (100.100.96.1), not connected, waiting for the hub to answer\n"
 	      "  map      8 d 1 h old; the hub has not confirmed it for so long that removed nodes "
-	      "may still be in it\n"
+	      "may still be in it; it expires in 21 d 23 h\n"
 	      "\n"
 	      "No other node is known yet.\n");
+}
+
+static const char *map_line(const char *status, struct buffer *out)
+{
+	json_t *json = parse(status);
+	char *line;
+
+	status_print(json, NULL, 0, false, out);
+	json_decref(json);
+	line = strstr(out->data, "  map ");
+	assert_non_null(line);
+	*strchr(line, '\n') = '\0';
+	return line;
+}
+
+static void the_age_of_a_map_is_no_warning_until_the_daemon_says_so(void **state)
+{
+	auto_buffer struct buffer fresh = {0}, forever = {0}, expired = {0};
+
+	assert_string_equal(map_line("{'map_age_s': 604799.9, 'map_state': 'fresh',"
+				     " 'map_expires_s': 1987200.1}",
+				     &fresh),
+			    "  map      6 d 23 h old");
+	assert_string_equal(
+		map_line("{'map_age_s': 8640000, 'map_state': 'old',"
+			 " 'map_expires_s': null}",
+			 &forever),
+		"  map      100 d 0 h old; the hub has not confirmed it for so long that "
+		"removed nodes may still be in it");
+	assert_string_equal(map_line("{'map_age_s': 2592000, 'map_state': 'expired',"
+				     " 'map_expires_s': 0.0}",
+				     &expired),
+			    "  map      30 d 0 h old; expired: no node is used until the hub "
+			    "confirms it");
 }
 
 static void an_empty_answer_shows_dashes(void **state)
@@ -192,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_status_reads_like_this),
 		cmocka_unit_test(with_an_earlier_status_totals_become_rates),
 		cmocka_unit_test(a_hub_that_is_away_and_an_old_map_are_said),
+		cmocka_unit_test(the_age_of_a_map_is_no_warning_until_the_daemon_says_so),
 		cmocka_unit_test(an_empty_answer_shows_dashes),
 		cmocka_unit_test(no_escape_of_a_terminal_gets_through),
 		cmocka_unit_test(very_long_text_is_cut_and_never_overflows),

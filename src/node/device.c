@@ -138,7 +138,7 @@ void node_save_map(struct node *node)
 	uint8_t *bytes = memory_new(size);
 	int error;
 
-	size = agent_save(node->agent, bytes, size);
+	size = agent_save(node->agent, loop_now(node->loop), bytes, size);
 	error = size ? state_write_file(node->map_path, bytes, size, 0600) : 0;
 	if (error) {
 		auto_free char *text = state_describe("write", node->map_path, error);
@@ -199,6 +199,11 @@ static void notice(void *owner, enum agent_notice what, struct agent_peer *peer,
 		break;
 	case NOTICE_PATH_LOST:
 		log_warn("path-lost interface=%s peer=%s reason=\"%s\"", interface, name, text);
+		break;
+	case NOTICE_MAP_OLD:
+		log_warn("map-old interface=%s reason=\"no hub confirmed it for 7 days: removed "
+			 "nodes may still be in it\"",
+			 interface);
 		break;
 	case NOTICE_MAP_EXPIRED:
 		log_error("map-expired interface=%s remedy=\"bring the hub back, or raise "

@@ -342,7 +342,8 @@ static void stop(struct node *node)
 	if (node->hub.peer)
 		node_hub_stop(node);
 	if (node->agent) {
-		if (agent_is_unsaved(node->agent))
+		/* Linked: the hub stands behind the map until now, and the file shall say so. */
+		if (agent_is_unsaved(node->agent) || node->agent->is_linked)
 			node_save_map(node);
 		agent_done(node->agent);
 		secret_free(node->agent, sizeof(*node->agent));

@@ -184,6 +184,16 @@ static json_t *counters_json(const struct node *node)
 	return counters;
 }
 
+/* Until no peer is used any more, should no hub confirm the map; null = never. */
+static json_t *map_expires_json(const struct agent *agent, usec_t now)
+{
+	usec_t maximum = agent->config.max_map_age;
+
+	if (!agent->has_map || !maximum)
+		return json_null();
+	return json_real(seconds(usec_since(maximum, agent_map_age(agent, now))));
+}
+
 json_t *node_status(const struct node *node)
 {
 	const struct agent *agent = node->agent;
@@ -202,6 +212,9 @@ json_t *node_status(const struct node *node)
 	json_object_set_new(status, "map_age_s",
 			    agent->has_map ? json_real(seconds(agent_map_age(agent, now)))
 					   : json_null());
+	json_object_set_new(status, "map_state",
+			    json_string(agent_map_state_name(agent_map_state(agent, now))));
+	json_object_set_new(status, "map_expires_s", map_expires_json(agent, now));
 	json_object_set_new(status, "map_revision", json_integer((json_int_t)agent->map.revision));
 	json_object_set_new(status, "hub", hub_json(node));
 	list_for_each (peer, &agent->peers, entry) {

@@ -165,7 +165,7 @@ static void pins_outlive_a_restart(void **state)
 	one_map(one, &a, 1);
 	size = agent_save_size(&one->agent);
 	bytes = memory_new(size);
-	size = agent_save(&one->agent, bytes, size);
+	size = agent_save(&one->agent, one->now, bytes, size);
 	assert_true(size);
 	assert_true(agent_load(&again->agent, again->now, bytes, size, 0));
 	again->revision = one->revision;
@@ -327,6 +327,85 @@ static void without_a_fresh_map_peers_are_dropped_at_its_maximum_age(void **stat
 	one_agent_free(one);
 }
 
+static void a_map_is_old_after_a_week(void **state)
+{
+	struct one_agent *one = one_agent_new(__func__);
+	struct map_node a = one_member(one, "a", "10.0.0.2/32");
+
+	assert_int_equal(agent_map_state(&one->agent, one->now), MAP_STATE_NONE);
+	one_map(one, &a, 1);
+	agent_link_down(&one->agent, one->now);
+	one_pass(one, AGENT_MAP_AGE_WARNING - USEC_PER_SEC);
+	assert_int_equal(agent_map_state(&one->agent, one->now), MAP_STATE_FRESH);
+	assert_int_equal(one->notices[NOTICE_MAP_OLD], 0);
+	one_pass(one, 2 * USEC_PER_SEC);
+	assert_int_equal(agent_map_state(&one->agent, one->now), MAP_STATE_OLD);
+	assert_int_equal(one->notices[NOTICE_MAP_OLD], 1);
+	assert_int_equal(one->devices, 1);
+	one_pass(one, USEC_PER_DAY);
+	assert_int_equal(one->notices[NOTICE_MAP_OLD], 1);
+	agent_link_up(&one->agent, one->now);
+	one_pass(one, USEC_PER_SEC);
+	assert_int_equal(agent_map_state(&one->agent, one->now), MAP_STATE_FRESH);
+	one_agent_free(one);
+}
+
+static void restarts_make_no_map_younger(void **state)
+{
+	struct one_agent *one = one_agent_new(__func__);
+	struct map_node a = one_member(one, "a", "10.0.0.2/32");
+
+	one_map(one, &a, 1);
+	agent_link_down(&one->agent, one->now);
+	for (int i = 0; i < 3; i++) {
+		one_pass(one, 9 * USEC_PER_DAY);
+		one_restart(one);
+		assert_int_equal(one->devices, 1);
+	}
+	assert_int_equal(agent_map_age(&one->agent, one->now), 27 * USEC_PER_DAY);
+	one_pass(one, 3 * USEC_PER_DAY);
+	assert_int_equal(one->devices, 0);
+	assert_int_equal(agent_map_state(&one->agent, one->now), MAP_STATE_EXPIRED);
+	one_agent_free(one);
+}
+
+static void a_confirmed_map_does_not_age_on_disk(void **state)
+{
+	struct one_agent *one = one_agent_new(__func__);
+	struct map_node a = one_member(one, "a", "10.0.0.2/32");
+
+	one_map(one, &a, 1);
+	one_pass(one, USEC_PER_SEC);
+	one->saves = 0;
+	one_pass(one, 10 * USEC_PER_DAY);
+	assert_in_range(one->saves, 9, 10);
+	one->saves = 0;
+	agent_link_down(&one->agent, one->now);
+	one_pass(one, USEC_PER_SEC);
+	assert_int_equal(one->saves, 1);
+	one_agent_free(one);
+}
+
+static void trust_brings_nobody_into_an_expired_map(void **state)
+{
+	struct one_agent *one = one_agent_new(__func__);
+	struct map_node nodes[] = {one_member(one, "a", "10.0.0.2/32"),
+				   one_member(one, "a", "10.0.0.2/32")};
+
+	one_map(one, &nodes[0], 1);
+	one_map(one, &nodes[1], 1);
+	agent_link_down(&one->agent, one->now);
+	one_pass(one, AGENT_MAP_AGE_DEFAULT + USEC_PER_SEC);
+	assert_int_equal(agent_trust(&one->agent, one->now, agent_find(&one->agent, &nodes[1].key)),
+			 0);
+	assert_int_equal(one->devices, 0);
+	assert_int_equal(agent_find(&one->agent, &nodes[1].key)->reason, REASON_MAP_EXPIRED);
+	agent_link_up(&one->agent, one->now);
+	one_map(one, &nodes[1], 1);
+	assert_int_equal(one->devices, 1);
+	one_agent_free(one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +425,10 @@ int main(void)
 		cmocka_unit_test(a_map_cut_short_changes_nothing),
 		cmocka_unit_test(the_hubs_key_and_our_own_are_nobody_elses),
 		cmocka_unit_test(without_a_fresh_map_peers_are_dropped_at_its_maximum_age),
+		cmocka_unit_test(a_map_is_old_after_a_week),
+		cmocka_unit_test(restarts_make_no_map_younger),
+		cmocka_unit_test(a_confirmed_map_does_not_age_on_disk),
+		cmocka_unit_test(trust_brings_nobody_into_an_expired_map),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

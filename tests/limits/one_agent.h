@@ -18,12 +18,14 @@
 struct one_agent {
 	struct agent agent;
 	struct seeded seeded;
+	struct agent_config config;
+	struct agent_ops ops;
 	struct aead *aead;
 	struct key hub_private, hub;
 	usec_t now;
 	uint64_t revision;
 	/* What it did. */
-	size_t devices, datagrams, notices[NOTICE_REMOVED + 1];
+	size_t devices, datagrams, saves, notices[NOTICE_REMOVED + 1];
 	struct address sent_to;
 	bool routes_through_us; /* the answer to every such question */
 };
@@ -94,7 +96,7 @@ static inline bool one_is_routed_through_us(void *owner, const struct address *a
 
 static inline void one_save(void *owner)
 {
-	(void)owner;
+	((struct one_agent *)owner)->saves++;
 }
 
 static inline void one_ping_answer(void *owner, struct agent_peer *peer, const struct address *from,
@@ -115,6 +117,16 @@ static inline void one_key(struct one_agent *one, struct key *ret_private, struc
 	seeded_fill(&one->seeded, ret_private, KEY_SIZE);
 	x25519_clamp(ret_private);
 	x25519_public(ret_private, ret_public);
+}
+
+static inline void one_start(struct one_agent *one)
+{
+	struct agent_interface_address interface = {0};
+
+	if (prefix_parse("192.168.1.5/24", &interface.prefix))
+		abort();
+	agent_init(&one->agent, &one->config, &one->ops, one->aead, one->now);
+	agent_set_interfaces(&one->agent, one->now, &interface, 1);
 }
 
 /* The node is 10.0.0.1 of 10.0.0.0/16, its hub 10.0.255.254; it stands on 192.168.1.5/24 and
@@ -146,7 +158,6 @@ static inline struct one_agent *one_agent_new(const char *test)
 				      .max_map_age = AGENT_MAP_AGE_DEFAULT,
 				      .eager_peers = AGENT_EAGER_PEERS,
 				      .network_id = {1}};
-	struct agent_interface_address interface = {0};
 	struct key own;
 
 	crypto_init();
@@ -157,12 +168,12 @@ static inline struct one_agent *one_agent_new(const char *test)
 	one_key(one, &one->hub_private, &one->hub);
 	config.hub = one->hub;
 	if (prefix_parse("10.0.0.1/16", &config.addresses[0]) ||
-	    address_parse("10.0.255.254", 1, &config.hub_addresses[0]) ||
-	    prefix_parse("192.168.1.5/24", &interface.prefix))
+	    address_parse("10.0.255.254", 1, &config.hub_addresses[0]))
 		abort();
 	config.hub_addresses[0].port = 0;
-	agent_init(&one->agent, &config, &ops, one->aead, one->now);
-	agent_set_interfaces(&one->agent, one->now, &interface, 1);
+	one->config = config;
+	one->ops = ops;
+	one_start(one);
 	agent_link_up(&one->agent, one->now);
 	return one;
 }
@@ -286,4 +297,18 @@ static inline void one_pass(struct one_agent *one, usec_t time)
 			one->now += USEC_PER_MSEC;
 	}
 	one->now = end;
+}
+
+/* The daemon ends and starts again at once, without a hub. */
+static inline void one_restart(struct one_agent *one)
+{
+	size_t size = agent_save_size(&one->agent);
+	uint8_t *bytes = memory_new(size);
+
+	size = agent_save(&one->agent, one->now, bytes, size);
+	agent_done(&one->agent);
+	one_start(one);
+	if (!agent_load(&one->agent, one->now, bytes, size, 0))
+		abort();
+	free(bytes);
 }

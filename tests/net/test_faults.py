@@ -174,3 +174,34 @@ def test_joining_with_a_full_disk_spends_no_token(net, hub):
         disk.free()
         b.join(token)
         b.stop()
+
+
+def make_older(node, days):
+    """As if its map had been written so much earlier."""
+    path = os.path.join(node.state, node.interface + ".map")
+    written = os.stat(path).st_mtime - days * 86400
+    os.utime(path, (written, written))
+
+
+def test_an_old_map_warns_and_an_expired_one_is_not_used(net, hub):
+    a, b = hub.node(net.public("a", "203.0.113.20")), hub.node(net.public("b", "203.0.113.30"))
+    assert first_reply(a.host, b.address, 5)
+    hub.kill()
+    a.stop()
+    make_older(a, 8)
+    a.up(is_awaited=False)
+    wait_for(lambda: (a.status() or {}).get("map_state") == "old", 5, "the map to be old")
+    assert "removed nodes may still be in it" in a.command("status", "-i", a.interface).stdout
+    assert first_reply(a.host, b.address, 10), "old is not expired"
+    a.stop()
+    make_older(a, 23)
+    a.up(is_awaited=False)
+    wait_for(lambda: (a.status() or {}).get("map_state") == "expired", 5, "the map to expire")
+    assert a.peer(b)["path"]["reason"] == "map-expired"
+    shown = a.command("status", "-i", a.interface).stdout
+    assert "none (map-expired)" in shown and "no node is used" in shown
+    assert ping(a.host, b.address, wait_seconds=0.5) == 0
+    hub.start()
+    wait_for(a.is_connected, 15, "the hub to confirm the map")
+    assert a.status()["map_state"] == "fresh"
+    assert first_reply(a.host, b.address, 10)

@@ -146,7 +146,7 @@ static void save(void *owner)
 	free(node->saved_map);
 	node->saved_size = agent_save_size(node->agent);
 	node->saved_map = memory_new(node->saved_size);
-	node->saved_size = agent_save(node->agent, node->saved_map, node->saved_size);
+	node->saved_size = agent_save(node->agent, now_of(node), node->saved_map, node->saved_size);
 	node->saved_wall = node_wall(node);
 	if (!node->saved_size && node->agent->has_map)
 		mesh_fail(node->mesh, "%s: the map does not fit into agent_save_size()",
@@ -193,6 +193,7 @@ static void notice(void *owner, enum agent_notice what, struct agent_peer *peer,
 		[NOTICE_PEER_LEFT] = "peer-left",
 		[NOTICE_PATH] = "path",
 		[NOTICE_PATH_LOST] = "path-lost",
+		[NOTICE_MAP_OLD] = "map-old",
 		[NOTICE_MAP_EXPIRED] = "map-expired",
 		[NOTICE_REMOVED] = "removed",
 	};

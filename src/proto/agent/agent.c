@@ -156,6 +156,7 @@ void agent_link_down(struct agent *agent, usec_t now)
 	agent->is_linked = false;
 	agent->link_since = agent->map_confirmed = now;
 	agent->map_age_base = 0;
+	agent_save_soon(agent, now);
 	list_for_each (peer, &agent->peers, entry)
 		peer_retry(peer, now);
 }

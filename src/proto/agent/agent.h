@@ -48,6 +48,8 @@ struct aead;
 #define AGENT_SAVE_GAP                (50 * USEC_PER_MSEC)
 #define AGENT_SAVE_PACE               (10 * USEC_PER_SEC)
 #define AGENT_SAVE_BURST              16
+/* While the hub confirms the map, the file's age is brought up to date this often. */
+#define AGENT_SAVE_RENEWAL            USEC_PER_DAY
 #define AGENT_MAP_AGE_DEFAULT         (30 * USEC_PER_DAY)
 #define AGENT_MAP_AGE_WARNING         (7 * USEC_PER_DAY)
 #define AGENT_INTERFACE_ADDRESSES_MAX 32
@@ -111,6 +113,13 @@ struct agent_peer {
 	} address_claims[NODE_ADDRESSES_MAX];
 };
 
+enum agent_map_state {
+	MAP_STATE_NONE,
+	MAP_STATE_FRESH,
+	MAP_STATE_OLD,     /* unconfirmed for AGENT_MAP_AGE_WARNING: removed nodes may be in it */
+	MAP_STATE_EXPIRED, /* for max_map_age: no peer is used */
+};
+
 enum agent_notice {
 	NOTICE_MAP,            /* a map or change was applied */
 	NOTICE_MAP_REFUSED,    /* text says why */
@@ -121,6 +130,7 @@ enum agent_notice {
 	NOTICE_PEER_LEFT,
 	NOTICE_PATH, /* traffic goes to the address in text from now on */
 	NOTICE_PATH_LOST,
+	NOTICE_MAP_OLD, /* unconfirmed for AGENT_MAP_AGE_WARNING */
 	NOTICE_MAP_EXPIRED,
 	NOTICE_REMOVED, /* the hub says that we are no member any more */
 };
@@ -210,7 +220,7 @@ struct agent {
 	usec_t map_confirmed;              /* when a hub last stood behind the map */
 	uint64_t map_age_base;             /* age at map_confirmed: 0, or what a cached map had */
 	uint64_t generation;
-	bool is_expired;
+	bool is_old, is_expired;
 
 	struct agent_interface_address interfaces[AGENT_INTERFACE_ADDRESSES_MAX];
 	size_t interface_count;
@@ -274,9 +284,9 @@ usec_t agent_deadline(const struct agent *agent);
 /* The map for the disk: what agent_load() reads. 0 when it does not fit; agent_save_size() always
  * fits. */
 size_t agent_save_size(const struct agent *agent);
-size_t agent_save(const struct agent *agent, uint8_t *out, size_t size);
-/* Before any link. age: since the file was written, as far as the wall clock can tell. False:
- * damaged, or of another network; nothing is applied then. */
+size_t agent_save(const struct agent *agent, usec_t now, uint8_t *out, size_t size);
+/* Before any link. age: since the file was written, as far as the wall clock can tell; the file
+ * says how old the map was then. False: damaged, or of another network; nothing is applied then. */
 bool agent_load(struct agent *agent, usec_t now, uint8_t *data, size_t size, usec_t age);
 
 /* The owner could not write it: ops->save comes again at this time. */
@@ -290,4 +300,7 @@ struct agent_peer *agent_find_text(const struct agent *agent, const char *text);
 enum agent_rung agent_rung(const struct agent_peer *peer);
 const char *agent_rung_name(enum agent_rung rung);
 const char *agent_reason_name(enum agent_reason reason);
+/* Since a hub last stood behind it, restarts included. */
 usec_t agent_map_age(const struct agent *agent, usec_t now);
+enum agent_map_state agent_map_state(const struct agent *agent, usec_t now);
+const char *agent_map_state_name(enum agent_map_state state);

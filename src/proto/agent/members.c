@@ -154,22 +154,40 @@ usec_t agent_map_age(const struct agent *agent, usec_t now)
 	return agent->map_age_base + usec_since(now, agent->map_confirmed);
 }
 
-void members_tick(struct agent *agent, usec_t now)
+enum agent_map_state agent_map_state(const struct agent *agent, usec_t now)
+{
+	if (!agent->has_map)
+		return MAP_STATE_NONE;
+	if (agent->is_expired)
+		return MAP_STATE_EXPIRED;
+	return agent_map_age(agent, now) < AGENT_MAP_AGE_WARNING ? MAP_STATE_FRESH : MAP_STATE_OLD;
+}
+
+const char *agent_map_state_name(enum agent_map_state state)
+{
+	static const char *const names[] = {"none", "fresh", "old", "expired"};
+
+	return names[state];
+}
+
+static void confirm(struct agent *agent, usec_t now)
+{
+	agent->map_confirmed = now;
+	agent->map_age_base = 0;
+	agent->is_old = false;
+	if (!agent->has_map)
+		return;
+	/* The file says how old the map is; it must not look unconfirmed after a power cut. */
+	if (usec_since(now, agent->saved_at) < AGENT_SAVE_RENEWAL)
+		agent_expect(agent, agent->saved_at + AGENT_SAVE_RENEWAL);
+	else if (!agent_is_unsaved(agent))
+		agent_save_again(agent, now + AGENT_SAVE_GAP);
+}
+
+static void expire(struct agent *agent)
 {
 	struct agent_peer *peer;
-	usec_t maximum = agent->config.max_map_age;
 
-	if (agent->is_linked) {
-		agent->map_confirmed = now;
-		agent->map_age_base = 0;
-		return;
-	}
-	if (!agent->has_map || agent->is_expired || !maximum)
-		return;
-	if (agent_map_age(agent, now) < maximum) {
-		agent_expect(agent, now + maximum - agent_map_age(agent, now));
-		return;
-	}
 	agent->is_expired = true;
 	list_for_each (peer, &agent->peers, entry) {
 		peer_stop(peer);
@@ -177,6 +195,32 @@ void members_tick(struct agent *agent, usec_t now)
 			peer->reason = REASON_MAP_EXPIRED;
 	}
 	agent_notice(agent, NOTICE_MAP_EXPIRED, NULL, NULL);
+}
+
+static void grow_older(struct agent *agent, usec_t now)
+{
+	usec_t age = agent_map_age(agent, now), maximum = agent->config.max_map_age;
+
+	if (maximum && age >= maximum) {
+		expire(agent);
+		return;
+	}
+	if (age >= AGENT_MAP_AGE_WARNING && !agent->is_old) {
+		agent->is_old = true;
+		agent_notice(agent, NOTICE_MAP_OLD, NULL, NULL);
+	}
+	if (maximum)
+		agent_expect(agent, now + maximum - age);
+	if (!agent->is_old)
+		agent_expect(agent, now + AGENT_MAP_AGE_WARNING - age);
+}
+
+void members_tick(struct agent *agent, usec_t now)
+{
+	if (agent->is_linked)
+		confirm(agent, now);
+	else if (agent->has_map && !agent->is_expired)
+		grow_older(agent, now);
 }
 
 int agent_trust(struct agent *agent, usec_t now, struct agent_peer *peer)
@@ -188,8 +232,12 @@ int agent_trust(struct agent *agent, usec_t now, struct agent_peer *peer)
 	while ((pin = pins_find(agent, &peer->record)))
 		pins_drop(agent, pin);
 	peer->is_quarantined = false;
+	agent_save_soon(agent, now);
+	if (agent->is_expired) {
+		peer->reason = REASON_MAP_EXPIRED;
+		return 0;
+	}
 	peer_start(peer, now);
 	agent_notice(agent, NOTICE_PEER_JOINED, peer, NULL);
-	agent_save_soon(agent, now);
 	return 0;
 }

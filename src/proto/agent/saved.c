@@ -8,7 +8,7 @@ static const char saved_magic[4] = {'W', 'L', 'M', '1'};
 
 size_t agent_save_size(const struct agent *agent)
 {
-	return sizeof(saved_magic) + MAP_HEADER_SIZE_MAX + 8 +
+	return sizeof(saved_magic) + MAP_HEADER_SIZE_MAX + 16 +
 	       (agent->member_count + agent->pin_count + 1) * (size_t)MAP_NODE_SIZE_MAX;
 }
 
@@ -41,7 +41,14 @@ static void save_member(struct writer *writer, const struct agent_peer *peer)
 	map_node_write(writer, &node);
 }
 
-size_t agent_save(const struct agent *agent, uint8_t *out, size_t size)
+static uint32_t age_in_seconds(const struct agent *agent, usec_t now)
+{
+	usec_t seconds = agent_map_age(agent, now) / USEC_PER_SEC;
+
+	return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+}
+
+size_t agent_save(const struct agent *agent, usec_t now, uint8_t *out, size_t size)
 {
 	struct writer writer = writer_over(out, size);
 	struct map_header header = agent->map;
@@ -59,6 +66,7 @@ size_t agent_save(const struct agent *agent, uint8_t *out, size_t size)
 	write_u32(&writer, (uint32_t)agent->pin_count);
 	list_for_each (peer, &agent->pins, entry)
 		map_node_write(&writer, &peer->record);
+	write_u32(&writer, age_in_seconds(agent, now));
 	return writer.failed ? 0 : writer.position;
 }
 
@@ -66,12 +74,11 @@ static void load_pins(struct agent *agent, struct reader *reader)
 {
 	uint32_t count = read_u32(reader);
 
-	for (uint32_t i = 0; i < count && i < AGENT_PINS_MAX; i++) {
+	for (uint32_t i = 0; i < count && !reader->failed; i++) {
 		struct map_node node;
 
-		if (!map_node_read(reader, &node))
-			return;
-		pins_add(agent, &node);
+		if (map_node_read(reader, &node) && i < AGENT_PINS_MAX)
+			pins_add(agent, &node);
 	}
 }
 
@@ -85,19 +92,20 @@ static bool skip_records(struct reader *reader, uint32_t count)
 
 bool agent_load(struct agent *agent, usec_t now, uint8_t *data, size_t size, usec_t age)
 {
-	struct reader reader = reader_over(data, size), pins;
+	struct reader reader = reader_over(data, size), rest;
 	const uint8_t *magic = read_view(&reader, sizeof(saved_magic));
 	struct map_header header;
 
 	if (!magic || memcmp(magic, saved_magic, sizeof(saved_magic)) ||
 	    message_kind_read(&reader) != MESSAGE_MAP)
 		return false;
-	pins = reader;
-	if (!map_header_read(&pins, &header) || !skip_records(&pins, header.node_count) ||
+	rest = reader;
+	if (!map_header_read(&rest, &header) || !skip_records(&rest, header.node_count) ||
 	    map_header_fault(agent, &header))
 		return false;
-	load_pins(agent, &pins);
-	map_apply(agent, now, &reader, age);
+	load_pins(agent, &rest);
+	/* Earlier versions wrote no age: the reader then gives 0. */
+	map_apply(agent, now, &reader, age + read_u32(&rest) * USEC_PER_SEC);
 	/* What was just read need not be written. */
 	agent->save_due = USEC_NEVER;
 	return agent->has_map;

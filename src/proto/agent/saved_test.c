@@ -34,7 +34,7 @@ static uint8_t *save(const struct bench *bench, size_t *ret_size)
 	size_t room = agent_save_size(bench->agent);
 	uint8_t *bytes = memory_new(room);
 
-	*ret_size = agent_save(bench->agent, bytes, room);
+	*ret_size = agent_save(bench->agent, bench->now, bytes, room);
 	assert_true(*ret_size > 0 && *ret_size <= room);
 	return bytes;
 }
@@ -203,7 +203,7 @@ static void without_a_map_there_is_nothing_to_save(void **state)
 	struct bench *bench = bench_new(1);
 	uint8_t bytes[1024];
 
-	assert_int_equal(agent_save(bench->agent, bytes, sizeof(bytes)), 0);
+	assert_int_equal(agent_save(bench->agent, bench->now, bytes, sizeof(bytes)), 0);
 	bench_free(bench);
 }
 
@@ -214,8 +214,8 @@ static void what_does_not_fit_is_not_cut(void **state)
 	auto_free uint8_t *bytes = save(bench, &size);
 
 	for (size_t room = 0; room < size; room++)
-		assert_int_equal(agent_save(bench->agent, bytes, room), 0);
-	assert_int_equal(agent_save(bench->agent, bytes, size), size);
+		assert_int_equal(agent_save(bench->agent, bench->now, bytes, room), 0);
+	assert_int_equal(agent_save(bench->agent, bench->now, bytes, size), size);
 	bench_free(bench);
 }
 
