@@ -30,7 +30,7 @@ _wayleave() {
 	case $line in
 	'') words='hub up down status ping trust wg key version help --help --version' ;;
 	' help') words='hub up down status ping trust wg key version' ;;
-	' hub') words='init run node token log status --help' ;;
+	' hub') words='init run node token restore log status --help' ;;
 	' hub init') words='--address --endpoint --name --listen-port --help' ;;
 	' hub run') words='--config --interface --verbose --help' ;;
 	' hub node') words='add list show rename remove --help' ;;

@@ -88,6 +88,7 @@ int cmd_hub(int argc, char **argv)
 		{"run", run_run, "run the hub"},
 		{"node", hub_node, "add, list, show, rename, remove nodes"},
 		{"token", hub_token, "create, list, revoke tokens that let nodes join"},
+		{"restore", hub_restore, "after hub.db came back from a backup"},
 		{"log", hub_log, "who joined and left"},
 		{"status", hub_counters, "what the running hub has counted"},
 	};

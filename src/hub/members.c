@@ -10,7 +10,7 @@
 
 static void to_record(const struct store_node *stored, struct map_node *record)
 {
-	*record = (struct map_node){.key = stored->key};
+	*record = (struct map_node){.key = stored->key, .admitted = (uint64_t)stored->created};
 	text_copy(record->name, sizeof(record->name), stored->name);
 	for (size_t i = 0; i < stored->address_count && i < NODE_ADDRESSES_MAX; i++) {
 		struct address address = prefix_address(&stored->addresses[i]);

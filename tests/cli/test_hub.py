@@ -209,7 +209,7 @@ def test_init_killed_at_any_moment_can_be_repeated(empty):
 # ---- without a hub ----
 
 
-@pytest.mark.parametrize("words", [("node", "list"), ("token", "create"), ("run",), ("log",)])
+@pytest.mark.parametrize("words", [("node", "list"), ("token", "create"), ("run",), ("log",), ("restore",)])
 def test_without_a_hub_every_command_says_how_to_make_one(empty, words):
     assert "hub init" in empty.refused(*words)
 
@@ -492,6 +492,15 @@ def test_tokens_are_listed_and_revoked(hub):
     for expires in "soon", "0", "-1":
         hub.refused("token", "create", "--expires", expires, status=2)
     hub.refused("token", "create", "--expires", "36500d")
+
+
+def test_a_restored_registry_begins_anew_and_ends_all_tokens(hub):
+    hub("node", "add", new_key(), "--name", "a")
+    hub("token", "create")
+    assert "remove who should not" in hub("restore")
+    (token,) = hub.json("token", "list")["tokens"]
+    assert token["revoked"] and hub.names() == ["a"]
+    assert hub.json("log")["events"][-1]["event"] == "restore"
 
 
 def test_what_a_running_hub_counts_is_in_no_registry(hub):

@@ -267,6 +267,8 @@ static enum store_result admit(struct model *model, const struct command *comman
 		return result;
 	node.order = ++model->order;
 	model->nodes[command->key] = node;
+	if (model->is_tombstone[command->key] && model->removed[command->key] >= command->at)
+		model->nodes[command->key].created = model->removed[command->key] + 1;
 	model->is_tombstone[command->key] = false;
 	model->held[0][node.host].until = model->held[1][node.host6].until = 0;
 	return STORE_OK;
@@ -306,6 +308,7 @@ static enum store_result model_remove(struct model *model, const struct command 
 	model->held[0][node->host].until = model->held[1][node->host6].until = command->at + HOLD;
 	model->held[0][node->host].key = model->held[1][node->host6].key = command->key;
 	model->is_tombstone[command->key] = true;
+	model->removed[command->key] = command->at;
 	model->enrolments[command->key].is_used = false;
 	node->is_used = false;
 	outcome->has_changed = true;

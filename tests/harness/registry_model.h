@@ -51,6 +51,7 @@ struct model {
 	uint64_t revision, order;
 	struct model_node nodes[MODEL_KEYS];
 	bool is_tombstone[MODEL_KEYS];
+	int64_t removed[MODEL_KEYS];
 	struct {
 		int64_t until; /* 0 = not held */
 		unsigned key;

@@ -96,6 +96,7 @@ static void what_a_living_member_gave_up_stays_its_own(void **state)
 				one_map(one, NULL, 0);
 			strcpy(nodes[0].name, "former");
 			nodes[0].addresses[0].ip[3] = 77;
+			nodes[0].admitted += (uint64_t)has_left;
 			one_map(one, nodes, 1);
 			assert_int_equal(one->devices, 1);
 			one_map(one, nodes, 2);
@@ -114,8 +115,10 @@ static void who_comes_and_goes_drives_out_no_other_pin(void **state)
 				   one_member(one, "b", "10.0.0.3/32")};
 
 	one_map(one, nodes, 2);
-	for (int i = 0; i < 3 * AGENT_PINS_MAX; i++)
+	for (int i = 0; i < 3 * AGENT_PINS_MAX; i++) {
+		nodes[0].admitted++;
 		one_map(one, nodes, (size_t)i % 2);
+	}
 	assert_int_equal(one->agent.pin_count, 2);
 	one_agent_free(one);
 }
@@ -406,6 +409,98 @@ static void trust_brings_nobody_into_an_expired_map(void **state)
 	one_agent_free(one);
 }
 
+/* The registry before the removal, put back; with the incarnation that `hub restore` gives it. */
+static void one_backup(struct one_agent *one, const struct map_node *nodes, size_t count)
+{
+	struct map_header header = one_header(one, count);
+
+	header.incarnation = 8;
+	header.revision = 1;
+	one_map_with(one, &header, nodes, count);
+}
+
+static bool is_member(const struct one_agent *one, const struct map_node *node)
+{
+	return agent_find(&one->agent, &node->key);
+}
+
+static void a_backup_of_the_hub_brings_no_removed_node_back(void **state)
+{
+	for (int in_a_change = 0; in_a_change < 2; in_a_change++) {
+		for (int is_restarted = 0; is_restarted < 2; is_restarted++) {
+			struct one_agent *one = one_agent_new(__func__);
+			struct map_node nodes[] = {one_member(one, "a", "10.0.0.2/32"),
+						   one_member(one, "b", "10.0.0.3/32")};
+
+			one_map(one, nodes, 2);
+			if (in_a_change)
+				one_change(one, NULL, 0, &nodes[1].key, 1);
+			else
+				one_map(one, nodes, 1);
+			if (is_restarted)
+				one_restart(one);
+			one_backup(one, nodes, 2);
+			assert_true(is_member(one, &nodes[0]));
+			assert_false(is_member(one, &nodes[1]));
+			assert_int_equal(one->agent.counters.records_skipped, 1);
+			/* Until the operator lets it in again. */
+			nodes[1].admitted++;
+			one_backup(one, nodes, 2);
+			assert_true(is_member(one, &nodes[1]));
+			one_agent_free(one);
+		}
+	}
+}
+
+static void who_joined_after_the_backup_may_join_again(void **state)
+{
+	struct one_agent *one = one_agent_new(__func__);
+	struct map_node nodes[] = {one_member(one, "a", "10.0.0.2/32"),
+				   one_member(one, "b", "10.0.0.3/32")};
+
+	one_map(one, nodes, 2);
+	one_backup(one, nodes, 1);
+	assert_false(is_member(one, &nodes[1]));
+	assert_int_equal(one->agent.tombstone_count, 0);
+	one_backup(one, nodes, 2);
+	assert_true(is_member(one, &nodes[1]));
+	one_agent_free(one);
+}
+
+static void a_refused_record_is_no_removal(void **state)
+{
+	struct one_agent *one = one_agent_new(__func__);
+	struct map_node node = one_member(one, "a", "10.0.0.2/32"), wrong = node;
+
+	one_map(one, &node, 1);
+	prefix_parse("192.0.2.1/32", &wrong.addresses[0]);
+	one_map(one, &wrong, 1);
+	assert_false(is_member(one, &node));
+	one_map(one, &node, 1);
+	assert_true(is_member(one, &node));
+	one_agent_free(one);
+}
+
+static void the_oldest_tombstones_go_first(void **state)
+{
+	struct one_agent *one = one_agent_new(__func__);
+	struct map_node first = one_member(one, "first", "10.0.0.2/32"), last = first;
+
+	one_map(one, &first, 1);
+	for (int i = 0; i < AGENT_TOMBSTONES_MAX; i++) {
+		last = one_member(one, "last", "10.0.0.3/32");
+		one_map(one, &last, 1);
+	}
+	one_map(one, NULL, 0);
+	assert_int_equal(one->agent.tombstone_count, AGENT_TOMBSTONES_MAX);
+	one_restart(one);
+	one_backup(one, &first, 1);
+	assert_true(is_member(one, &first));
+	one_backup(one, &last, 1);
+	assert_false(is_member(one, &last));
+	one_agent_free(one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +520,10 @@ int main(void)
 		cmocka_unit_test(a_map_cut_short_changes_nothing),
 		cmocka_unit_test(the_hubs_key_and_our_own_are_nobody_elses),
 		cmocka_unit_test(without_a_fresh_map_peers_are_dropped_at_its_maximum_age),
+		cmocka_unit_test(a_backup_of_the_hub_brings_no_removed_node_back),
+		cmocka_unit_test(who_joined_after_the_backup_may_join_again),
+		cmocka_unit_test(a_refused_record_is_no_removal),
+		cmocka_unit_test(the_oldest_tombstones_go_first),
 		cmocka_unit_test(a_map_is_old_after_a_week),
 		cmocka_unit_test(restarts_make_no_map_younger),
 		cmocka_unit_test(a_confirmed_map_does_not_age_on_disk),

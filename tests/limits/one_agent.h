@@ -189,7 +189,7 @@ static inline void one_agent_free(struct one_agent *one)
 static inline struct map_node one_member(struct one_agent *one, const char *name,
 					 const char *address)
 {
-	struct map_node node = {.address_count = 1, .is_online = true};
+	struct map_node node = {.address_count = 1, .is_online = true, .admitted = 1700000000};
 	struct key private_key;
 
 	one_key(one, &private_key, &node.key);

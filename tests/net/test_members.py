@@ -10,12 +10,14 @@
 
 import os
 import re
+import shutil
 
 import pytest
 from harness import Hub, Nat, Node, first_reply, ping, prove_nodes_direct, wait_for
 
 HUB = "203.0.113.10"
 PUSH_SECONDS = 1
+BACK_SECONDS = 20
 NATS, HOSTS_EACH = 10, 5
 FIFTY_JOIN_SECONDS = 30
 FIFTY_MESH_SECONDS = 30
@@ -88,6 +90,35 @@ def test_a_removed_node_does_not_come_back_with_another_token(net, hub):
     c.kill()
     c.command("up", "-", "-i", c.interface, input=hub.token() + "\n", check=False)
     assert not c.is_connected()
+
+
+def test_a_hub_from_a_backup_brings_no_removed_node_back(net, hub):
+    """b and c are told of the removal, c starts anew; then the registry of before comes back."""
+    a, b, c = (hub.node(net.public(name, f"203.0.113.{last}")) for name, last in zip("abc", (20, 30, 40)))
+    assert first_reply(b.host, a.address, 5)
+    key, address = a.key, a.address
+    hub.stop()
+    backup = os.path.join(hub.folder, "backup")
+    shutil.copytree(hub.state, backup)
+    hub.start()
+    for node in a, b, c:
+        wait_for(node.is_connected, BACK_SECONDS, f"{node.name} to be back")
+    hub.hub("node", "remove", "a")
+    wait_for(lambda: "a" not in b.peers() and "a" not in c.peers(), PUSH_SECONDS, "a to be gone")
+    hub.stop()
+    shutil.copytree(backup, hub.state, dirs_exist_ok=True)
+    assert "remove who should not" in hub.hub("restore").stdout
+    c.stop()
+    hub.start()
+    c.up()
+    wait_for(b.is_connected, BACK_SECONDS, "b to be back")
+    assert "a" in hub.hub("node", "list").stdout
+    for node in b, c:
+        wait_for(lambda: node.status()["counters"]["drops"]["records-skipped"], PUSH_SECONDS, "the refusal")
+        assert "a" not in node.peers() and ping(node.host, address, wait_seconds=0.5) == 0
+    hub.hub("node", "remove", "a")
+    hub.hub("node", "add", key, "--name", "a", "--address", address, "--force")
+    wait_for(lambda: "a" in b.peers() and "a" in c.peers(), PUSH_SECONDS, "a to be let in again")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
  *
  * The map is applied as a whole after it was checked as a whole (security 7); a bad record is
  * skipped and counted and never takes an address from a good one. Keys are pinned: a name or
- * address that comes back with another key is quarantined until agent_trust() (security 6). */
+ * address that comes back with another key is quarantined until agent_trust() (security 6), and a
+ * key that was removed comes back only by a new admission (security 10). */
 #pragma once
 
 #include <stdbool.h>
@@ -57,6 +58,8 @@ struct aead;
 #define AGENT_ROUTES_MAX              16
 /* Names and addresses that members left or gave up; the oldest go first. */
 #define AGENT_PINS_MAX                1000
+/* Keys that were removed; the oldest go first. */
+#define AGENT_TOMBSTONES_MAX          1000
 
 /* One address of this machine, as netlink lists it. */
 struct agent_interface_address {
@@ -105,12 +108,18 @@ struct agent_peer {
 
 	/* Staging of a map under way. */
 	struct map_node staged;
-	uint64_t staged_in; /* generation */
+	uint64_t staged_in, named_in; /* generation; named: also in a record that was refused */
 	struct hash_node name_claim;
 	struct agent_claim {
 		struct hash_node node;
 		struct agent_peer *peer;
 	} address_claims[NODE_ADDRESSES_MAX];
+};
+
+/* The end of one admission of a key. */
+struct agent_tombstone {
+	struct key key;
+	uint64_t admitted; /* of the record that ended */
 };
 
 enum agent_map_state {
@@ -213,6 +222,8 @@ struct agent {
 	struct hash_node *name_claim_buckets[1024], *address_claim_buckets[1024];
 	uint64_t hash_seed;
 	size_t member_count, pin_count;
+	struct agent_tombstone tombstones[AGENT_TOMBSTONES_MAX]; /* a ring */
+	size_t tombstone_count, tombstone_next;
 
 	bool has_map;
 	struct map_header map;
@@ -220,6 +231,7 @@ struct agent {
 	usec_t map_confirmed;              /* when a hub last stood behind the map */
 	uint64_t map_age_base;             /* age at map_confirmed: 0, or what a cached map had */
 	uint64_t generation;
+	bool has_unreadable; /* the map under way has a record of nobody knows whom */
 	bool is_old, is_expired;
 
 	struct agent_interface_address interfaces[AGENT_INTERFACE_ADDRESSES_MAX];

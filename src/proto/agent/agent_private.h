@@ -27,6 +27,13 @@ void pins_drop(struct agent *agent, struct agent_peer *pin);
 void pins_trim(struct agent *agent);
 void pins_clear(struct agent *agent);
 
+/* tombstones.c */
+void tombstones_add(struct agent *agent, const struct key *key, uint64_t admitted);
+/* The record tells of an admission that ended. */
+bool tombstones_refuse(const struct agent *agent, const struct map_node *node);
+void tombstones_write(const struct agent *agent, struct writer *writer);
+void tombstones_read(struct agent *agent, struct reader *reader);
+
 /* peer.c: a member's life between map and device. */
 struct agent_peer *peer_create(struct agent *agent, const struct key *key);
 void peer_destroy(struct agent_peer *peer);

@@ -252,10 +252,14 @@ static const char *stage_peer(struct agent *agent, const struct map_node *node)
 	struct agent_peer *peer = agent_find(agent, &node->key);
 	const char *fault = record_fault(agent, node);
 
+	if (peer)
+		peer->named_in = agent->generation;
 	if (fault)
 		return fault;
 	if (peer && peer->staged_in == agent->generation)
 		return "stands twice in the map";
+	if (!peer && tombstones_refuse(agent, node))
+		return "was removed and not admitted anew";
 	if (!peer)
 		peer = peer_create(agent, &node->key);
 	if (!peer)
@@ -302,8 +306,16 @@ static void abandon(struct agent *agent)
 	agent->generation++;
 }
 
+/* It may be anybody's. */
+static void skip_unreadable(struct agent *agent)
+{
+	agent->has_unreadable = true;
+	skip(agent, NULL, NULL, "is malformed");
+}
+
 static bool stage_records(struct agent *agent, struct reader *reader, uint32_t count)
 {
+	agent->has_unreadable = false;
 	for (uint32_t i = 0; i < count; i++) {
 		struct map_node node;
 
@@ -312,9 +324,21 @@ static bool stage_records(struct agent *agent, struct reader *reader, uint32_t c
 		else if (reader->failed)
 			return false;
 		else
-			skip(agent, NULL, NULL, "is malformed");
+			skip_unreadable(agent);
 	}
 	return true;
+}
+
+/* Who is in the map no more was removed; unless the map is another database's, which may never have
+ * known it. */
+static void bury_unnamed(struct agent *agent)
+{
+	struct agent_peer *peer;
+
+	list_for_each (peer, &agent->peers, entry) {
+		if (peer->is_member && peer->named_in != agent->generation)
+			tombstones_add(agent, &peer->record.key, peer->record.admitted);
+	}
 }
 
 static void refuse(struct agent *agent, const char *why)
@@ -370,6 +394,8 @@ void map_apply(struct agent *agent, usec_t now, struct reader *reader, usec_t ag
 	}
 	if (agent->has_map && header.incarnation != agent->map.incarnation)
 		agent_notice(agent, NOTICE_NEW_INCARNATION, NULL, NULL);
+	else if (agent->has_map && !agent->has_unreadable)
+		bury_unnamed(agent);
 	agent->map = header;
 	agent->has_map = true;
 	agent->map_confirmed = now;
@@ -390,8 +416,10 @@ static bool remove_keys(struct agent *agent, struct reader *reader, uint32_t cou
 			return false;
 		peer = agent_find(agent, &key);
 		/* Who stands among the records too has come back since. */
-		if (peer && peer->is_member && peer->staged_in != agent->generation)
-			members_leave(peer);
+		if (!peer || !peer->is_member || peer->staged_in == agent->generation)
+			continue;
+		tombstones_add(agent, &key, peer->record.admitted);
+		members_leave(peer);
 	}
 	return true;
 }

@@ -9,6 +9,7 @@ static const char saved_magic[4] = {'W', 'L', 'M', '1'};
 size_t agent_save_size(const struct agent *agent)
 {
 	return sizeof(saved_magic) + MAP_HEADER_SIZE_MAX + 16 +
+	       agent->tombstone_count * (KEY_SIZE + 8) +
 	       (agent->member_count + agent->pin_count + 1) * (size_t)MAP_NODE_SIZE_MAX;
 }
 
@@ -67,6 +68,7 @@ size_t agent_save(const struct agent *agent, usec_t now, uint8_t *out, size_t si
 	list_for_each (peer, &agent->pins, entry)
 		map_node_write(&writer, &peer->record);
 	write_u32(&writer, age_in_seconds(agent, now));
+	tombstones_write(agent, &writer);
 	return writer.failed ? 0 : writer.position;
 }
 
@@ -104,8 +106,10 @@ bool agent_load(struct agent *agent, usec_t now, uint8_t *data, size_t size, use
 	    map_header_fault(agent, &header))
 		return false;
 	load_pins(agent, &rest);
-	/* Earlier versions wrote no age: the reader then gives 0. */
-	map_apply(agent, now, &reader, age + read_u32(&rest) * USEC_PER_SEC);
+	/* Earlier versions wrote neither age nor tombstones: the reader then gives 0. */
+	age += read_u32(&rest) * USEC_PER_SEC;
+	tombstones_read(agent, &rest);
+	map_apply(agent, now, &reader, age);
 	/* What was just read need not be written. */
 	agent->save_due = USEC_NEVER;
 	return agent->has_map;

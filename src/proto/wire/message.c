@@ -178,6 +178,9 @@ bool map_node_read(struct reader *reader, struct map_node *ret_node)
 	flags = read_u8(&record);
 	node.is_online = flags & 1;
 	node.candidate_count = candidates_read(&record, node.candidates);
+	/* Earlier versions end here. */
+	if (reader_left(&record))
+		node.admitted = read_u64(&record);
 	if (record.failed)
 		return false;
 	*ret_node = node;
@@ -194,6 +197,7 @@ void map_node_write(struct writer *writer, const struct map_node *node)
 	prefixes_write(&record, node->addresses, node->address_count);
 	write_u8(&record, node->is_online);
 	candidates_write(&record, node->candidates, node->candidate_count);
+	write_u64(&record, node->admitted);
 	if (record.failed) {
 		writer->failed = true;
 		return;

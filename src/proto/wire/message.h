@@ -58,6 +58,8 @@ struct map_node {
 	bool is_online;
 	struct candidate candidates[NODE_CANDIDATES_MAX];
 	size_t candidate_count;
+	uint64_t admitted; /* by the hub's clock, unix seconds: grows with each admission of a key;
+			      0 = not known */
 };
 
 struct map_header {
@@ -141,6 +143,7 @@ void connect_write(struct writer *writer, const struct key *peer);
 void stamp_write(struct writer *writer, enum message_kind kind, uint64_t stamp);
 
 /* No encoded map_node is larger. */
-#define MAP_NODE_SIZE_MAX \
-	(2 + KEY_SIZE + NODE_NAME_SIZE + 1 + NODE_ADDRESSES_MAX * 18 + 2 + NODE_CANDIDATES_MAX * 20)
+#define MAP_NODE_SIZE_MAX                                                  \
+	(2 + KEY_SIZE + NODE_NAME_SIZE + 1 + NODE_ADDRESSES_MAX * 18 + 2 + \
+	 NODE_CANDIDATES_MAX * 20 + 8)
 #define MAP_HEADER_SIZE_MAX 512

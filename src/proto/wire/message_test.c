@@ -16,7 +16,8 @@ static struct map_node sample_node(uint8_t number)
 				.name = "alpha",
 				.address_count = 2,
 				.is_online = true,
-				.candidate_count = 2};
+				.candidate_count = 2,
+				.admitted = 1700000000};
 
 	prefix_parse("100.100.96.2/32", &node.addresses[0]);
 	prefix_parse("fd00::2/128", &node.addresses[1]);
@@ -90,6 +91,24 @@ static void later_versions_may_append_to_records(void **state)
 	assert_true(map_node_read(&reader, &node));
 	assert_memory_equal(&node, &good, sizeof(node));
 	assert_true(reader_is_done(&reader));
+}
+
+static void a_record_of_an_earlier_version_says_nothing_of_its_admission(void **state)
+{
+	struct map_node good = sample_node(1), node;
+	uint8_t bytes[4096];
+	struct writer writer = writer_over(bytes, sizeof(bytes));
+	struct reader reader;
+
+	map_node_write(&writer, &good);
+	bytes[0] = (uint8_t)(bytes[0] - 8);
+	reader = reader_over(bytes, writer.position - 8);
+	assert_true(map_node_read(&reader, &node));
+	assert_int_equal(node.admitted, 0);
+	/* Half of it is malformed. */
+	bytes[0] = (uint8_t)(bytes[0] + 4);
+	reader = reader_over(bytes, writer.position - 4);
+	assert_false(map_node_read(&reader, &node));
 }
 
 /* The largest record there can be fits what is reserved for one. */
@@ -205,6 +224,7 @@ int main(void)
 		cmocka_unit_test(a_map_keeps_all_it_says),
 		cmocka_unit_test(a_bad_record_is_skipped_alone),
 		cmocka_unit_test(later_versions_may_append_to_records),
+		cmocka_unit_test(a_record_of_an_earlier_version_says_nothing_of_its_admission),
 		cmocka_unit_test(the_largest_record_fits),
 		cmocka_unit_test(counts_are_bounded),
 		cmocka_unit_test(small_messages_keep_all_they_say),

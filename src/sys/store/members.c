@@ -48,13 +48,16 @@ static enum store_result check_newcomer(struct store *store, const struct store_
 	return query_end(&query);
 }
 
-/* The row gets its name last, because a made name follows from its addresses; until then it has
- * one that nobody can have. */
+/* A key that comes back is created later than it was removed, within the same second too: nodes
+ * tell the two admissions apart by that. The row gets its name last, because a made name follows
+ * from its addresses; until then it has one that nobody can have. */
 static enum store_result insert_row(struct store *store, const struct key *key, int64_t now,
 				    int64_t *ret_row)
 {
 	auto_query struct query query =
-		query_new(store, "INSERT INTO node(key, name, created) VALUES(?1, hex(?1), ?2)");
+		query_new(store, "INSERT INTO node(key, name, created) VALUES(?1, hex(?1),"
+				 " max(?2, 1 + coalesce((SELECT removed FROM tombstone"
+				 " WHERE key = ?1), -1)))");
 	auto_query struct query bury = query_new(store, "DELETE FROM tombstone WHERE key = ?1");
 	enum store_result result;
 

@@ -160,6 +160,8 @@ static void a_removed_key_comes_back_only_by_force(void **state)
 	assert_int_equal(registry_add(registry, 1, NULL, NULL, NOW, NULL), STORE_KEY_REMOVED);
 	assert_non_null(strstr(store_problem(registry->store), "--force"));
 	assert_int_equal(store_add(registry->store, &addition, NOW, &node), STORE_OK);
+	/* Nodes must tell the two admissions apart. */
+	assert_int_equal(node.created, NOW + 1);
 	/* Its own old address is not held back from it. */
 	assert_string_equal(address_of(&node), "10.0.0.2/29");
 	/* Force was for once: the tombstone is gone, a second removal sets it again. */

@@ -338,6 +338,30 @@ enum store_result store_open(const char *path, struct store **ret_store,
 	return STORE_OK;
 }
 
+static enum store_result set_incarnation(struct store *store, uint64_t incarnation)
+{
+	auto_query struct query query = query_new(store, "UPDATE network SET incarnation = ?1");
+
+	query_number(&query, 1, (int64_t)incarnation);
+	return query_run(&query);
+}
+
+enum store_result store_begin_anew(struct store *store, uint64_t incarnation, int64_t now)
+{
+	enum store_result result = transaction_begin(store);
+
+	if (result != STORE_OK)
+		return result;
+	store->has_changed = true;
+	result = set_incarnation(store, incarnation);
+	if (result == STORE_OK)
+		result = store_run(store, "UPDATE token SET is_revoked = 1");
+	if (result == STORE_OK)
+		result = event_add(store, "restore", NULL, NULL, NULL, NULL, now);
+	result = transaction_end(store, result);
+	return result == STORE_OK ? network_read(store) : result;
+}
+
 void store_close(struct store *store)
 {
 	if (!store)

@@ -61,6 +61,19 @@ static void what_was_created_is_what_is_opened(void **state)
 	assert_int_equal(store_node_count(registry->store), 0);
 }
 
+static void a_registry_from_a_backup_begins_anew(void **state)
+{
+	struct registry *registry = *state;
+	uint64_t before = store_network(registry->store)->incarnation;
+	uint64_t revision = store_revision(registry->store);
+
+	assert_int_equal(store_begin_anew(registry->store, before + 1, REGISTRY_EPOCH), STORE_OK);
+	assert_true(store_network(registry->store)->incarnation == before + 1);
+	registry_reopen(registry);
+	assert_true(store_network(registry->store)->incarnation == before + 1);
+	assert_true(store_revision(registry->store) > revision);
+}
+
 static void files_are_for_their_owner_only(void **state)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm"};
@@ -277,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_was_created_is_what_is_opened, start, end),
+		cmocka_unit_test_setup_teardown(a_registry_from_a_backup_begins_anew, start, end),
 		cmocka_unit_test_setup_teardown(files_are_for_their_owner_only, start, end),
 		cmocka_unit_test_setup_teardown(a_registry_is_never_replaced, start, end),
 		cmocka_unit_test(wrong_pools_make_no_registry),

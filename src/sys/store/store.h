@@ -101,6 +101,9 @@ const struct store_network *store_network(const struct store *store);
 /* Of the registry after this store's last change (or when it was opened). Grows with every
  * acknowledged change but store_observe(). */
 uint64_t store_revision(const struct store *store);
+/* This file came back from a backup: another incarnation begins, and no token is good any more, for
+ * the backup does not know which were spent or revoked since. */
+enum store_result store_begin_anew(struct store *store, uint64_t incarnation, int64_t now);
 /* Instead of STORE_BUSY_WAIT. */
 void store_set_busy_wait(struct store *store, int milliseconds);
 /* A name that no node may get: the hub's own. "" = none. */
@@ -186,7 +189,8 @@ enum store_result store_enrol(struct store *store, const struct store_enrolment 
 struct store_event {
 	uint64_t number;
 	int64_t at;
-	const char *event; /* "add", "enrol", "remove", "rename", "token-create", "token-revoke" */
+	const char *event; /* "add", "enrol", "remove", "rename", "token-create", "token-revoke",
+			      "restore" */
 	const char *name;  /* of the node, or the token's label */
 	const char *source;
 	struct key key; /* zero = none */
