@@ -1,0 +1,108 @@
+"""The numbers as a table: medians with their spread, and ratios to two of the contenders."""
+
+import datetime
+import platform
+import statistics
+
+COLUMNS = [  # name, title, format, whether more is better
+    ("tcp1_gbit", "TCP 1 stream, Gbit/s", "{:.2f}", True),
+    ("tcp4_gbit", "TCP 4 streams, Gbit/s", "{:.2f}", True),
+    ("udp_pps", "UDP 1200 B, packets/s", "{:.0f}", True),
+    ("rtt_p50_us", "idle RTT p50, us", "{:.0f}", False),
+    ("rtt_p99_us", "idle RTT p99, us", "{:.0f}", False),
+    ("tunnel_s_per_gb", "CPU s/GB, both ends", "{:.2f}", False),
+    ("machine_s_per_gb", "CPU s/GB, whole machine", "{:.2f}", False),
+    ("anonymous_mib", "RssAnon after load, MiB", "{:.1f}", False),
+    ("resident_mib", "RSS after load, MiB", "{:.1f}", False),
+]
+BASES = "wireguard-go-bpo", "shuttle"
+
+
+def turn_line(number, rounds, contender, values):
+    shown = (f"{name} {pattern.format(values[name])}" for name, _, pattern, _ in COLUMNS if name in values)
+    return f"round {number}/{rounds}  {contender.name:17} " + "  ".join(shown)
+
+
+def result(found, missing, samples, crypto, quiet, disturbed, seconds):
+    return {
+        "when": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": _cpu_model(),
+        "cpus": _cpu_count(),
+        "kernel": platform.release(),
+        "seconds": round(seconds),
+        "waited": round(quiet.waited),
+        "disturbed": disturbed,
+        "is_preliminary": bool(disturbed or quiet.gave_up),
+        "missing": missing,
+        "contenders": {
+            contender.name: {
+                "title": contender.title,
+                "version": contender.version,
+                "measures": _summary(samples[contender.name]),
+            }
+            for contender in found
+        },
+        "crypto_ns": crypto,
+    }
+
+
+def _summary(turns):
+    names = turns[0] if turns else ()
+    columns = {name: [turn[name] for turn in turns] for name in names}
+    return {
+        name: {"median": statistics.median(values), "min": min(values), "max": max(values), "all": values}
+        for name, values in columns.items()
+    }
+
+
+def ratio(result, column, name, base):
+    """How many times as much as the base, or None."""
+    try:
+        values = [result["contenders"][key]["measures"][column]["median"] for key in (name, base)]
+    except KeyError:
+        return None
+    return values[0] / values[1] if values[1] else None
+
+
+def text(result):
+    lines = [
+        f"{result['when']}, {result['cpus']} x {result['cpu']}, Linux {result['kernel']}; {result['seconds']} s",
+        "Both ends, the load and its sink share these CPUs. Median (min..max)",
+    ]
+    lines += [f"  {entry['title']}: {entry['version']}" for entry in result["contenders"].values()]
+    lines += [f"  {name} is missing: {reason}" for name, reason in result["missing"].items()]
+    if result["is_preliminary"]:
+        lines.append(f"PRELIMINARY: others used the machine during {result['disturbed']} measurements.")
+    for column, title, pattern, is_more_better in COLUMNS:
+        rows = _rows(result, column, pattern)
+        if rows:
+            lines += ["", f"{title} ({'more' if is_more_better else 'less'} is better)"] + rows
+    lines += ["", "Encryption, ns per packet of 1420 B on one core"]
+    lines += [f"  {name:30}{value:8.0f}" for name, value in result["crypto_ns"].items()]
+    return "\n".join(lines)
+
+
+def _rows(result, column, pattern):
+    rows = []
+    for name, entry in result["contenders"].items():
+        value = entry["measures"].get(column)
+        if not value:
+            continue
+        median, low, high = (pattern.format(value[key]) for key in ("median", "min", "max"))
+        shares = (ratio(result, column, name, base) for base in BASES)
+        shown = "".join(f"  {share:6.2f} x {base}" for share, base in zip(shares, BASES) if share and base != name)
+        rows.append(f"  {entry['title']:26}{median:>10}  {f'({low}..{high})':22}{shown}")
+    return rows
+
+
+def _cpu_model():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return platform.machine()
+
+
+def _cpu_count():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return sum(line.startswith("processor") for line in file)
