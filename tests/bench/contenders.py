@@ -8,7 +8,7 @@ from lab import ROOT, ADDRESSES
 from harness import wait_for  # after lab, which knows where it lies
 import device
 
-CACHE = os.path.join(ROOT, "build", "bench-cache")
+CACHE = "bench-cache"  # in the build folder
 BACKPORTS = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main\n"
 START_SECONDS = 10
 
@@ -87,38 +87,39 @@ def _debian(_):
     return _wireguard_go("wireguard-go", "wireguard-go, Debian 12", program, version)
 
 
-def _backports(_):
+def _backports(build):
     """Unpacked into the build folder; nothing of the machine's apt changes."""
-    root = os.path.join(CACHE, "root")
+    cache = os.path.join(build, CACHE)
+    root = os.path.join(cache, "root")
     program = os.path.join(root, "usr", "bin", "wireguard-go")
     if not os.path.exists(program):
-        _fetch_backports(root)
-    with open(os.path.join(CACHE, "version"), encoding="ascii") as file:
+        _fetch_backports(cache, root)
+    with open(os.path.join(cache, "version"), encoding="ascii") as file:
         version = file.read().strip()
     return _wireguard_go("wireguard-go-bpo", "wireguard-go, backports", program, version)
 
 
-def _fetch_backports(root):
+def _fetch_backports(cache, root):
     for folder in "lists/partial", "archives/partial":
-        os.makedirs(os.path.join(CACHE, folder), exist_ok=True)
-    sources = os.path.join(CACHE, "sources.list")
+        os.makedirs(os.path.join(cache, folder), exist_ok=True)
+    sources = os.path.join(cache, "sources.list")
     with open(sources, "w", encoding="ascii") as file:
         file.write(BACKPORTS)
     options = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::State::Lists": os.path.join(CACHE, "lists"),
-        "Dir::Cache": CACHE,
+        "Dir::State::Lists": os.path.join(cache, "lists"),
+        "Dir::Cache": cache,
         "APT::Sandbox::User": "root",
         "Acquire::http::Timeout": "20",
     }
     apt = ["apt-get", "-qq"] + [word for option, value in options.items() for word in ("-o", f"{option}={value}")]
     _output(*apt, "update")
-    _output(*apt, "download", "-t", "bookworm-backports", "wireguard-go", cwd=CACHE)
-    (package,) = (name for name in os.listdir(CACHE) if name.endswith(".deb"))
-    package = os.path.join(CACHE, package)
+    _output(*apt, "download", "-t", "bookworm-backports", "wireguard-go", cwd=cache)
+    (package,) = (name for name in os.listdir(cache) if name.endswith(".deb"))
+    package = os.path.join(cache, package)
     _output("dpkg", "-x", package, root)
-    with open(os.path.join(CACHE, "version"), "w", encoding="ascii") as file:
+    with open(os.path.join(cache, "version"), "w", encoding="ascii") as file:
         file.write(_output("dpkg-deb", "-f", package, "Version"))
     os.unlink(package)
 

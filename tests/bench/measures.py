@@ -6,7 +6,7 @@ import resource
 import subprocess
 import time
 
-from lab import QUIET_SHARE, machine_seconds, memory_mib, process_seconds
+from lab import KSOFTIRQD, QUIET_SHARE, machine_seconds, memory_mib, process_seconds
 
 TCP_SECONDS = 3
 TCP_PORT = 5201
@@ -55,7 +55,7 @@ class Bench:
 
 class Watch:
     """CPU seconds from its making to stop(): of the tunnel's processes, of the machine, and the share of the
-    machine that went to neither the tunnel nor the programs that load it."""
+    machine that went to neither the tunnel nor the programs that load it nor the kernel's network threads."""
 
     def __init__(self, ends):
         self._ends = ends
@@ -63,16 +63,17 @@ class Watch:
 
     def _now(self):
         tunnel = sum(process_seconds(end.process.pid) for end in self._ends)
-        return tunnel, _own_seconds(), machine_seconds(), time.monotonic()
+        return tunnel, _load_seconds(), machine_seconds(), time.monotonic()
 
     def stop(self):
-        self.tunnel, own, self.machine, seconds = (b - a for a, b in zip(self._start, self._now()))
-        self.foreign = max(0.0, (self.machine - self.tunnel - own) / seconds / os.cpu_count())
+        self.tunnel, load, self.machine, seconds = (b - a for a, b in zip(self._start, self._now()))
+        self.foreign = max(0.0, (self.machine - self.tunnel - load) / seconds / os.cpu_count())
 
 
-def _own_seconds():
+def _load_seconds():
+    """This program's, its ended children's and ksoftirqd's. Nothing else of the load is running now."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + sum(map(process_seconds, KSOFTIRQD))
 
 
 def _tcp(bench, streams):
@@ -86,7 +87,6 @@ def _tcp(bench, streams):
         client = ["iperf3", "-c", address, "-p", str(TCP_PORT), "-t", str(TCP_SECONDS), "-P", str(streams), "-J"]
         report = json.loads(host.run(*client).stdout)
         server.communicate(timeout=PROCESS_SECONDS)
-        watch.stop()
         return report["end"]["sum_received"], watch
 
     return bench.undisturbed(measure)

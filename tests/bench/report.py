@@ -7,7 +7,7 @@ import statistics
 COLUMNS = [  # name, title, format, whether more is better
     ("tcp1_gbit", "TCP 1 stream, Gbit/s", "{:.2f}", True),
     ("tcp4_gbit", "TCP 4 streams, Gbit/s", "{:.2f}", True),
-    ("udp_pps", "UDP 1200 B, packets/s", "{:.0f}", True),
+    ("udp_pps", "UDP 1200 B, packets/s", "{:,.0f}", True),
     ("rtt_p50_us", "idle RTT p50, us", "{:.0f}", False),
     ("rtt_p99_us", "idle RTT p99, us", "{:.0f}", False),
     ("tunnel_s_per_gb", "CPU s/GB, both ends", "{:.2f}", False),
@@ -42,7 +42,7 @@ def result(found, missing, samples, crypto, quiet, disturbed, seconds):
             }
             for contender in found
         },
-        "crypto_ns": crypto,
+        "crypto_ns": _summary(crypto),
     }
 
 
@@ -64,6 +64,11 @@ def ratio(result, column, name, base):
     return values[0] / values[1] if values[1] else None
 
 
+def share_text(share):
+    """Two decimals, and more where those would say nothing."""
+    return f"{share:.2f}" if share >= 0.095 else f"{share:.2g}"
+
+
 def text(result):
     lines = [
         f"{result['when']}, {result['cpus']} x {result['cpu']}, Linux {result['kernel']}; {result['seconds']} s",
@@ -78,8 +83,25 @@ def text(result):
         if rows:
             lines += ["", f"{title} ({'more' if is_more_better else 'less'} is better)"] + rows
     lines += ["", "Encryption, ns per packet of 1420 B on one core"]
-    lines += [f"  {name:30}{value:8.0f}" for name, value in result["crypto_ns"].items()]
+    for name, value in result["crypto_ns"].items():
+        lines.append(f"  {name:26}{value['median']:10.0f}  ({value['min']:.0f}..{value['max']:.0f})")
     return "\n".join(lines)
+
+
+def markdown(result):
+    """One row for each contender: medians, and below them the spread."""
+    entries = result["contenders"].values()
+    columns = [column for column in COLUMNS if all(column[0] in entry["measures"] for entry in entries)]
+    lines = ["| | " + " | ".join(title for _, title, _, _ in columns) + " |", "|---|" + "---:|" * len(columns)]
+    for entry in entries:
+        cells = (_cell(entry["measures"][name], pattern) for name, _, pattern, _ in columns)
+        lines.append(f"| {entry['title']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value, pattern):
+    median, low, high = (pattern.format(value[key]) for key in ("median", "min", "max"))
+    return f"{median}<br>({low}..{high})"
 
 
 def _rows(result, column, pattern):
@@ -90,7 +112,7 @@ def _rows(result, column, pattern):
             continue
         median, low, high = (pattern.format(value[key]) for key in ("median", "min", "max"))
         shares = (ratio(result, column, name, base) for base in BASES)
-        shown = "".join(f"  {share:6.2f} x {base}" for share, base in zip(shares, BASES) if share and base != name)
+        shown = "".join(f"  {share_text(share):>6} x {base}" for share, base in zip(shares, BASES) if share and base != name)
         rows.append(f"  {entry['title']:26}{median:>10}  {f'({low}..{high})':22}{shown}")
     return rows
 

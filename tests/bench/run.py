@@ -2,7 +2,7 @@
 """Compares `wayleave wg` with other userspace WireGuards and with a tunnel that does not encrypt.
 
 Both ends run in two network namespaces of this machine, joined by a veth pair. The contenders take turns, round
-after round, so that a noisy machine disturbs all of them alike. Needs root."""
+after round, so that a noisy machine disturbs all of them alike. Needs root. docs/performance.md says more."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ import time
 import lab
 import contenders
 import measures
+import picture
 import report
 from harness import Run
 from harness.run import remove_leftovers
@@ -22,13 +23,16 @@ from harness.run import remove_leftovers
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = lambda text: [word for word in text.split(",") if word]  # noqa: E731
-    parser.add_argument("--build", default=os.path.join(lab.ROOT, "build"), help="build folder")
+    parser.add_argument("--build", type=os.path.abspath, default=os.path.join(lab.ROOT, "build"), help="build folder")
     parser.add_argument("--contenders", type=names, default=list(contenders.NAMES), metavar="A,B", help=f"default: {','.join(contenders.NAMES)}")
     parser.add_argument("--only", type=names, default=list(measures.MEASURES), metavar="A,B", help=f"measures; default: {','.join(measures.MEASURES)}")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--patience", type=float, default=120, metavar="SECONDS", help="how long to wait in all for a quiet machine; default: 120")
     parser.add_argument("--nice", type=int, default=0, metavar="N", help="negative: before other programs, which disturb less then; but also before the kernel's own network thread")
     parser.add_argument("--json", metavar="FILE", help="write every number there")
+    parser.add_argument("--svg", metavar="FILE", help="draw the ratios there")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table there")
+    parser.add_argument("--from", dest="earlier", metavar="FILE", help="measure nothing, but show what --json wrote")
     options = parser.parse_args()
     for given, known in (options.contenders, contenders.NAMES), (options.only, measures.MEASURES):
         unknown = set(given) - set(known)
@@ -51,6 +55,7 @@ def one_turn(options, hosts, contender, turn, quiet):
 def all_rounds(options, run, found, quiet):
     hosts = lab.lab(run)
     samples = {contender.name: [] for contender in found}
+    crypto = []
     disturbed = turn = 0
     try:
         for number in range(options.rounds):
@@ -60,32 +65,47 @@ def all_rounds(options, run, found, quiet):
                 samples[contender.name].append(values)
                 disturbed += count
                 print(report.turn_line(number + 1, options.rounds, contender, values), file=sys.stderr, flush=True)
+            crypto.append(measures.crypto(options.build))
     finally:
         hosts[0].network.close()
-    return samples, disturbed
+    return samples, crypto, disturbed
 
 
-def main():
-    options = arguments()
+def measure(options):
     if os.geteuid() != 0:
         sys.exit("run.py: network namespaces need root")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    os.nice(options.nice)
     found, missing = contenders.find(options.build, options.contenders)
     quiet = lab.Quiet(options.patience)
     remove_leftovers()
     run = Run()
     start = time.monotonic()
     try:
-        samples, disturbed = all_rounds(options, run, found, quiet)
+        with lab.priority(options.nice):
+            samples, crypto, disturbed = all_rounds(options, run, found, quiet)
     finally:
         run.close()
-    result = report.result(found, missing, samples, measures.crypto(options.build), quiet, disturbed, time.monotonic() - start)
+    return report.result(found, missing, samples, crypto, quiet, disturbed, time.monotonic() - start)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write(path, text):
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def main():
+    options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    result = read(options.earlier) if options.earlier else measure(options)
     print(report.text(result))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1)
-            file.write("\n")
+    write(options.json, json.dumps(result, indent=1) + "\n")
+    write(options.svg, picture.draw(result))
+    write(options.markdown, report.markdown(result) + "\n")
 
 
 if __name__ == "__main__":
