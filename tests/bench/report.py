@@ -16,6 +16,7 @@ COLUMNS = [  # name, title, format, whether more is better
     ("resident_mib", "RSS after load, MiB", "{:.1f}", False),
 ]
 BASES = "wireguard-go-bpo", "shuttle"
+TCP_PAYLOAD = 1368  # of a packet of 1420 B: IPv4, TCP and its timestamps take 52
 
 
 def turn_line(number, rounds, contender, values):
@@ -85,7 +86,23 @@ def text(result):
     lines += ["", "Encryption, ns per packet of 1420 B on one core"]
     for name, value in result["crypto_ns"].items():
         lines.append(f"  {name:26}{value['median']:10.0f}  ({value['min']:.0f}..{value['max']:.0f})")
+    lines += _bound(result)
     return "\n".join(lines)
+
+
+def _bound(result):
+    """What a tunnel of this design must spend at least: the shuttle's work, and to seal and open each packet."""
+    try:
+        shuttle, wayleave = (result["contenders"][name]["measures"]["tunnel_s_per_gb"]["median"] for name in ("shuttle", "wayleave"))
+    except KeyError:
+        return []
+    each = sum(result["crypto_ns"][f"chacha20-poly1305 {step}"]["median"] for step in ("seal", "open"))
+    encryption = each / TCP_PAYLOAD  # ns a byte are s a GB
+    return [
+        "",
+        "CPU s/GB, both ends, TCP with 1 stream",
+        f"  shuttle {shuttle:.2f} + encryption {encryption:.2f} = {shuttle + encryption:.2f}; wayleave wg {wayleave:.2f}",
+    ]
 
 
 def markdown(result):
