@@ -1,15 +1,15 @@
 """The tunnels that are compared: one end of each, with the same addresses, keys and MTU."""
 
+import gzip
 import os
-import shutil
+import re
 import subprocess
 
 from lab import ROOT, ADDRESSES
 from harness import wait_for  # after lab, which knows where it lies
 import device
+import packages
 
-CACHE = "bench-cache"  # in the build folder
-BACKPORTS = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main\n"
 START_SECONDS = 10
 
 
@@ -60,8 +60,8 @@ def find(build, wanted):
     for name in wanted:
         try:
             found.append(makers[name](build))
-        except (OSError, subprocess.CalledProcessError) as error:
-            missing[name] = getattr(error, "stderr", None) or str(error)
+        except (OSError, packages.Unavailable) as error:
+            missing[name] = str(error)
     return found, missing
 
 
@@ -75,53 +75,20 @@ def _wayleave(build):
     return Contender("wayleave", "wayleave wg", f"{version} ({commit})", lambda name: [program, "wg", "--foreground", name])
 
 
-def _wireguard_go(name, title, program, version):
+def _wireguard_go(name, title, root):
+    program = os.path.join(root, "usr", "bin", "wireguard-go")
+    # What the program itself says is older than what it is made of.
+    with gzip.open(os.path.join(root, "usr", "share", "doc", "wireguard-go", "changelog.Debian.gz"), "rt") as file:
+        version = re.search(r"\((.+?)\)", file.readline()).group(1)
     return Contender(name, title, version, lambda interface: [program, "--foreground", interface])
 
 
 def _debian(_):
-    program = shutil.which("wireguard-go")
-    if not program:
-        raise FileNotFoundError("wireguard-go is not installed")
-    version = _output("dpkg-query", "-W", "-f", "${Version}", "wireguard-go")
-    return _wireguard_go("wireguard-go", "wireguard-go, Debian 12", program, version)
+    return _wireguard_go("wireguard-go", "wireguard-go, Debian 12", "/")
 
 
-def _backports(build):
-    """Unpacked into the build folder; nothing of the machine's apt changes."""
-    cache = os.path.join(build, CACHE)
-    root = os.path.join(cache, "root")
-    program = os.path.join(root, "usr", "bin", "wireguard-go")
-    if not os.path.exists(program):
-        _fetch_backports(cache, root)
-    with open(os.path.join(cache, "version"), encoding="ascii") as file:
-        version = file.read().strip()
-    return _wireguard_go("wireguard-go-bpo", "wireguard-go, backports", program, version)
-
-
-def _fetch_backports(cache, root):
-    for folder in "lists/partial", "archives/partial":
-        os.makedirs(os.path.join(cache, folder), exist_ok=True)
-    sources = os.path.join(cache, "sources.list")
-    with open(sources, "w", encoding="ascii") as file:
-        file.write(BACKPORTS)
-    options = {
-        "Dir::Etc::SourceList": sources,
-        "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::State::Lists": os.path.join(cache, "lists"),
-        "Dir::Cache": cache,
-        "APT::Sandbox::User": "root",
-        "Acquire::http::Timeout": "20",
-    }
-    apt = ["apt-get", "-qq"] + [word for option, value in options.items() for word in ("-o", f"{option}={value}")]
-    _output(*apt, "update")
-    _output(*apt, "download", "-t", "bookworm-backports", "wireguard-go", cwd=cache)
-    (package,) = (name for name in os.listdir(cache) if name.endswith(".deb"))
-    package = os.path.join(cache, package)
-    _output("dpkg", "-x", package, root)
-    with open(os.path.join(cache, "version"), "w", encoding="ascii") as file:
-        file.write(_output("dpkg-deb", "-f", package, "Version"))
-    os.unlink(package)
+def _backports(_):
+    return _wireguard_go("wireguard-go-bpo", "wireguard-go, backports", packages.unpacked("wireguard-go", packages.BACKPORTS))
 
 
 def _shuttle(build):

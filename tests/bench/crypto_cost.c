@@ -18,7 +18,7 @@
 
 struct bench {
 	struct aead *aead;
-	struct aead_key key;
+	struct key key;
 	EVP_CIPHER_CTX *aes_seal, *aes_open;
 	uint64_t counter;
 	uint8_t packet[PACKET_SIZE + AEAD_TAG_SIZE];
@@ -117,11 +117,9 @@ static EVP_CIPHER_CTX *aes_context(int is_sealing)
 int main(void)
 {
 	static struct bench bench;
-	const struct key key = {{1}};
-
 	crypto_init();
 	bench.aead = aead_new();
-	aead_key_set(&bench.key, &key);
+	bench.key = (struct key){{1}};
 	bench.aes_seal = aes_context(1);
 	bench.aes_open = aes_context(0);
 	printf("{\"chacha20-poly1305 seal\": %.0f,", median_of(&bench, chacha_seal));
