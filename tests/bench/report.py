@@ -66,8 +66,8 @@ def ratio(result, column, name, base):
 
 
 def share_text(share):
-    """Two decimals, and more where those would say nothing."""
-    return f"{share:.2f}" if share >= 0.095 else f"{share:.2g}"
+    """Two decimals, and three where those would say little."""
+    return f"{share:.2f}" if share >= 0.095 else f"{share:.3f}"
 
 
 def text(result):
