@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "crypto/aead.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "hub/hub_private.h"
@@ -16,6 +17,7 @@ static void link_free(struct hub_link *link)
 		link->node->link = NULL;
 	stream_free(link->stream);
 	link_wipe(&link->crypto);
+	aead_forget(link->hub->aead);
 	free(link);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "crypto/aead.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "node/node_private.h"
@@ -161,6 +162,7 @@ static void drop_link(struct node *node)
 
 	stream_free(take(link->stream));
 	link_wipe(&link->crypto);
+	aead_forget(node->aead);
 	link_enter(node, LINK_DOWN);
 	loop_timer_set(node->loop, &link->retry_timer, loop_now(node->loop) + link->retry);
 	link->retry = link->retry * 2 > LINK_RETRY_MAX ? LINK_RETRY_MAX : link->retry * 2;

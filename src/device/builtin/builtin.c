@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "crypto/aead.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "device/builtin/builtin_private.h"
@@ -94,6 +95,10 @@ void builtin_rearm(struct builtin *builtin)
 {
 	usec_t deadline = wg_deadline(builtin->wg);
 
+	if (builtin->wg->has_ended_keys) {
+		builtin->wg->has_ended_keys = false;
+		aead_forget(builtin->worker.aead);
+	}
 	if (deadline != builtin->timer.deadline)
 		loop_timer_set(builtin->loop, &builtin->timer, deadline);
 }

@@ -1,3 +1,4 @@
+#include "device/builtin/builtin_private.h"
 #include "device/builtin/test_ends.h"
 
 static void a_packet_crosses_and_both_sides_know_it(void **state)
@@ -64,6 +65,93 @@ static void the_same_private_key_keeps_the_session_and_another_ends_it(void **st
 	random_bytes(&other, sizeof(other));
 	builtin_set_private_key(a.builtin, &other);
 	assert_false(statistics_of(&a).has_session);
+}
+
+/* How often it stands in memory that may be written, stack included. The key itself must not be
+ * here: `masked` is its complement. */
+__attribute__((no_sanitize("address"))) static size_t count_in_memory(const struct key *masked)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+	size_t count = 0;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		/* Larger ones are a sanitizer's. */
+		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || !strstr(line, " rw") ||
+		    end - start > 256ul << 20)
+			continue;
+		for (const uint8_t *at = (const uint8_t *)start;
+		     at + KEY_SIZE <= (const uint8_t *)end; at++) {
+			size_t i = 0;
+
+			while (i < KEY_SIZE && (at[i] ^ masked->bytes[i]) == 0xff)
+				i++;
+			count += i == KEY_SIZE;
+		}
+	}
+	fclose(maps);
+	return count;
+}
+
+static void copy_masked(const struct key *key, struct key *masked)
+{
+	for (size_t i = 0; i < KEY_SIZE; i++)
+		masked->bytes[i] = key->bytes[i] ^ 0xff;
+}
+
+/* Both ends are in this process, each with its slots and its aead. */
+static void check_no_key_stays(void (*end_session)(struct end *end))
+{
+	struct key sent, received;
+
+	connect_ends(&plain_options);
+	exchange();
+	copy_masked(&a.peer->wg.current->send, &sent);
+	copy_masked(&a.peer->wg.current->receive, &received);
+	/* Two slots each, and what the aeads hold of their last packets. */
+	assert_true(count_in_memory(&sent) + count_in_memory(&received) > 4);
+	end_session(&a);
+	end_session(&b);
+	assert_int_equal(count_in_memory(&sent), 0);
+	assert_int_equal(count_in_memory(&received), 0);
+}
+
+static void end_by_hand(struct end *end)
+{
+	builtin_peer_end_sessions(end->peer);
+}
+
+static void end_by_another_key(struct end *end)
+{
+	struct key other;
+
+	random_bytes(&other, sizeof(other));
+	builtin_set_private_key(end->builtin, &other);
+}
+
+static void end_by_removal(struct end *end)
+{
+	builtin_peer_remove(take(end->peer));
+}
+
+static void no_key_of_an_ended_session_stays_in_memory(void **state)
+{
+	need_namespace();
+	check_no_key_stays(end_by_hand);
+}
+
+static void nor_after_another_private_key(void **state)
+{
+	need_namespace();
+	check_no_key_stays(end_by_another_key);
+}
+
+static void nor_of_a_removed_peer(void **state)
+{
+	need_namespace();
+	check_no_key_stays(end_by_removal);
 }
 
 static uint64_t kept_mark;
@@ -145,6 +233,9 @@ int main(void)
 		device_unit_test(sessions_are_renewed_while_traffic_goes_on),
 		device_unit_test(a_deleted_interface_is_told_once_and_stays_quiet),
 		device_unit_test(the_same_private_key_keeps_the_session_and_another_ends_it),
+		device_unit_test(no_key_of_an_ended_session_stays_in_memory),
+		device_unit_test(nor_after_another_private_key),
+		device_unit_test(nor_of_a_removed_peer),
 		device_unit_test(stamps_grow_over_a_restart),
 		device_unit_test(an_existing_interface_or_a_port_in_use_is_refused),
 		cmocka_unit_test(every_reason_has_a_name_of_its_own),

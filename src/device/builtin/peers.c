@@ -44,10 +44,13 @@ struct builtin_peer *builtin_peer_find(const struct builtin *builtin, const stru
 
 void builtin_peer_remove(struct builtin_peer *peer)
 {
-	stage_clear(&peer->builtin->stage_pool, &peer->stage);
+	struct builtin *builtin = peer->builtin;
+
+	stage_clear(&builtin->stage_pool, &peer->stage);
 	list_remove(&peer->pending);
 	wg_peer_remove(&peer->wg);
 	secret_free(peer, sizeof(*peer));
+	builtin_rearm(builtin);
 }
 
 struct builtin_peer *builtin_peer_next(const struct builtin *builtin,

@@ -11,6 +11,7 @@ static void keypair_end(struct wg *wg, struct wg_keypair **keypair)
 		return;
 	index_remove(wg, &(*keypair)->index);
 	secret_wipe(*keypair, sizeof(**keypair));
+	wg->has_ended_keys = true;
 	*keypair = NULL;
 }
 

@@ -148,6 +148,8 @@ struct wg {
 	usec_t load_second, load_until;
 	unsigned load_count;
 	bool force_load; /* for tests */
+	/* Session keys ended: the owner's aead may still hold them. It forgets, and clears this. */
+	bool has_ended_keys;
 	uint64_t drops[WG_DROP_COUNT];
 	uint64_t handshakes_sent, handshakes_completed, cookies_sent, keepalives_received;
 };
