@@ -131,7 +131,8 @@ static int device_error(const struct standalone *standalone, int error)
 
 static int open_device(struct standalone *standalone)
 {
-	const struct builtin_options options = {.interface = standalone->options->interface};
+	const struct builtin_options options = {.interface = standalone->options->interface,
+						.limits = standalone->options->limits};
 	const struct builtin_events events = {.owner = standalone, .on_gone = on_interface_gone};
 	int error = builtin_new(standalone->loop, &options, &events, &standalone->builtin);
 

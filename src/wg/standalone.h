@@ -3,10 +3,12 @@
 #pragma once
 
 struct state_daemon;
+struct wg_limits;
 
 struct standalone_options {
 	const char *interface;
-	struct state_daemon *daemon; /* told when the socket is ready; NULL in the foreground */
+	struct state_daemon *daemon;    /* told when the socket is ready; NULL in the foreground */
+	const struct wg_limits *limits; /* of sessions; NULL = WireGuard's own */
 };
 
 /* Runs until SIGTERM or SIGINT, until the interface is deleted or the socket removed. 0, or 1 after

@@ -81,4 +81,5 @@ def pytest_runtest_setup(item):
 
 
 def pytest_configure(config):
+    _net.pytest_configure(config)
     config.addinivalue_line("markers", "needs(*programs): programs that must be installed")

@@ -19,6 +19,11 @@ def wayleave(interface):
     return [binary(), "wg", "--foreground", interface]
 
 
+def impatient(interface):
+    """wayleave wg with short sessions (impatient.c)."""
+    return [os.path.join(os.path.dirname(binary()), "..", "..", "tests", "interop", "impatient"), interface]
+
+
 def wireguard_go(interface):
     return ["wireguard-go", "--foreground", interface]
 
@@ -104,6 +109,11 @@ class Device:
         return self.wg(
             *("set", self.interface, "peer", other.public_key, "allowed-ips", allowed, *words), **options
         )
+
+    def connect(self, other, *words, **options):
+        """We know where the other is; it learns it from the handshake, so it must know us first."""
+        other.set_peer(self, *words, **options)
+        self.set_peer(other, *words, endpoint=other.host.address, **options)
 
     def peers(self):
         """What `wg show dump` says, by public key."""

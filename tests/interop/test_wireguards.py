@@ -36,12 +36,6 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("initiator, responder", IMPLEMENTATIONS)
 
 
-def connect(a, b, *words, **options):
-    """a knows where b is; b learns it from the handshake, so it must know a first."""
-    b.set_peer(a, *words, **options)
-    a.set_peer(b, *words, endpoint=b.host.address, **options)
-
-
 def assert_connected(a, b):
     assert first_reply(a.host, b.address, PATIENCE) is not None, "no answer over IPv4"
     assert first_reply(b.host, a.address6, PATIENCE) is not None, "no answer over IPv6"
@@ -53,7 +47,7 @@ def datagrams(capture):
 
 def test_pings_of_both_families_over_ipv4_and_ipv6(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
-    connect(a, b)
+    a.connect(b)
     assert_connected(a, b)
     assert b.peer(a)["endpoint"] == f"{a.host.address}:{a.port}"
     assert abs(a.handshake(b) - b.handshake(a)) <= 1
@@ -69,7 +63,7 @@ def test_pings_of_both_families_over_ipv4_and_ipv6(pair, started, initiator, res
 def test_the_initiator_initiates_once(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
     with Capture(a.host.namespace, "eth0") as capture:
-        connect(a, b)
+        a.connect(b)
         assert_connected(a, b)
         kinds = [packet.kind for packet in datagrams(capture)]
     assert kinds[:2] == [Kind.INITIATION, Kind.RESPONSE]
@@ -79,14 +73,14 @@ def test_the_initiator_initiates_once(pair, started, initiator, responder):
 
 def test_packets_that_waited_for_the_handshake_arrive(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
-    connect(a, b)
+    a.connect(b)
     assert ping(a.host, b.address, wait_seconds=PATIENCE, count=10, interval=0.01) == 10
 
 
 def test_a_preshared_key_works_and_a_wrong_one_does_not(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
     secret = preshared_key()
-    connect(a, b, "preshared-key", "/dev/stdin", input=secret)
+    a.connect(b, "preshared-key", "/dev/stdin", input=secret)
     assert_connected(a, b)
     assert a.peer(b)["preshared_key"] == secret
     a.wg("set", a.interface, "peer", b.public_key, "remove")
@@ -95,13 +89,18 @@ def test_a_preshared_key_works_and_a_wrong_one_does_not(pair, started, initiator
     a.wg("set", a.interface, "peer", b.public_key, "remove")
     a.set_peer(b, "preshared-key", "/dev/stdin", endpoint=b.host.address, input=secret)
     assert first_reply(a.host, b.address, PATIENCE) is not None
+    changed = preshared_key()
+    a.wg("set", a.interface, "peer", b.public_key, "remove")
+    a.connect(b, "preshared-key", "/dev/stdin", input=changed)
+    assert first_reply(a.host, b.address, PATIENCE) is not None
+    assert b.peer(a)["preshared_key"] == changed
 
 
 @pytest.mark.parametrize("is_reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("family", [4, 6])
 def test_tcp_bulk_arrives_whole(pair, started, initiator, responder, family, is_reverse):
     a, b = started(pair, (initiator, responder))
-    connect(a, b)
+    a.connect(b)
     assert_connected(a, b)
     size = SLOW_BULK_BYTES if KernelDevice in (initiator, responder) else BULK_BYTES
     sender, receiver = (b, a) if is_reverse else (a, b)
@@ -115,7 +114,7 @@ def test_tcp_bulk_arrives_whole(pair, started, initiator, responder, family, is_
 
 def test_udp_of_many_sizes_arrives(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
-    connect(a, b)
+    a.connect(b)
     assert_connected(a, b)
     sent = [bytes([number % 251]) * size for number, size in enumerate([0, 1, 15, 16, 17, 1000, 1391, 1392] * 10)]
     with a.host.namespace.socket() as source, b.host.namespace.socket() as sink:
@@ -128,7 +127,7 @@ def test_udp_of_many_sizes_arrives(pair, started, initiator, responder):
 
 def test_a_peer_that_restarts_is_found_again(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
-    connect(a, b)
+    a.connect(b)
     assert_connected(a, b)
     b.stop()
     b.start()
@@ -142,7 +141,7 @@ def test_a_peer_killed_without_a_word_is_found_again(pair, started, initiator, r
     if initiator is responder:
         pytest.skip("takes 15 s and shows nothing that the two others do not")
     a, b = started(pair, (initiator, responder))
-    connect(a, b)
+    a.connect(b)
     assert_connected(a, b)
     b.stop(signal.SIGKILL)
     b.start()
@@ -156,7 +155,7 @@ def test_roaming_is_followed_at_once(net, started, initiator, responder):
     a = home.host("a")
     b = net.public("b", "198.51.100.2")
     a_device, b_device = started((a, b), (initiator, responder))
-    connect(a_device, b_device)
+    a_device.connect(b_device)
     assert first_reply(a, b_device.address, PATIENCE) is not None
     a.move_behind(cafe)
     a_device.moved()
@@ -164,10 +163,38 @@ def test_roaming_is_followed_at_once(net, started, initiator, responder):
     assert b_device.peer(a_device)["endpoint"].startswith("198.51.100.20:")
 
 
+def test_a_responder_that_moved_is_followed_when_it_speaks(net, started, initiator, responder):
+    if responder is wireguard_go:
+        pytest.skip("Debian's wireguard-go goes on sending from the interface that is gone: ENETUNREACH")
+    a, b = net.public("a", "198.51.100.1"), net.public("b", "198.51.100.2")
+    home = net.router(Nat.port_restricted("198.51.100.20"), "192.168.1.0/24")
+    a_device, b_device = started((a, b), (initiator, responder))
+    a_device.connect(b_device)
+    assert first_reply(a, b_device.address, PATIENCE) is not None
+    b.move_behind(home)
+    b_device.moved()
+    assert first_reply(b, a_device.address, PATIENCE) is not None
+    assert a_device.peer(b_device)["endpoint"].startswith("198.51.100.20:")
+    assert first_reply(a, b_device.address, PATIENCE) is not None
+
+
+def test_another_port_of_either_side_is_followed(pair, started, initiator, responder):
+    a, b = started(pair, (initiator, responder))
+    a.connect(b)
+    assert_connected(a, b)
+    for one, other in (a, b), (b, a):
+        before = one.handshake(other)
+        one.wg("set", one.interface, "listen-port", str(one.port + 100))
+        assert first_reply(one.host, other.address, PATIENCE) is not None
+        assert other.peer(one)["endpoint"] == f"{one.host.address}:{one.port + 100}"
+        assert first_reply(other.host, one.address, PATIENCE) is not None
+        assert one.handshake(other) == before, "the session was lost"
+
+
 def test_a_keepalive_is_sent_without_traffic(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
     with Capture(a.host.namespace, "eth0") as capture:
-        connect(a, b, "persistent-keepalive", "1")
+        a.connect(b, "persistent-keepalive", "1")
         wait_for(lambda: a.handshake(b), PATIENCE, "a handshake without traffic")
         before = len(datagrams(capture))
         wait_for(lambda: len(datagrams(capture)) >= before + 4, PATIENCE, "keepalives")
@@ -176,7 +203,7 @@ def test_a_keepalive_is_sent_without_traffic(pair, started, initiator, responder
 
 def test_a_packet_from_an_address_that_is_not_allowed_is_dropped(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
-    connect(a, b)
+    a.connect(b)
     assert_connected(a, b)
     for device in (a, b):
         device.host.namespace.ip(f"address add 10.9.9.{device.port % 100}/32 dev {device.interface}")

@@ -12,6 +12,11 @@ TEST_SECONDS = 90
 LOG_LINES = 80
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", f"seconds(most): how long it may take, in place of {TEST_SECONDS}")
+    config.addinivalue_line("markers", "slow: takes minutes, since something real does")
+
+
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         reason = pytest.mark.skip(reason="network namespaces need root")
@@ -34,7 +39,8 @@ def net(run, request):
     network = Network(run)
     request.node.network = network
     signal.signal(signal.SIGALRM, _too_long)
-    signal.alarm(TEST_SECONDS)
+    marker = request.node.get_closest_marker("seconds")
+    signal.alarm(marker.args[0] if marker else TEST_SECONDS)
     try:
         yield network
     finally:
@@ -43,7 +49,7 @@ def net(run, request):
 
 
 def _too_long(*_):
-    raise TimeoutError(f"the test took more than {TEST_SECONDS} s")
+    raise TimeoutError("the test took too long")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -15,7 +15,7 @@ SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
 BUFFER_BYTES = 128 << 20
-HEADERS_BYTES = 128  # of each packet; more is not looked at
+HEADERS_BYTES = 192  # of each packet; more is not looked at. A whole handshake message
 
 UDP, TCP, ICMP = 17, 6, 1
 
