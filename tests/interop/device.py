@@ -79,13 +79,17 @@ class Device:
             )
         wait_for(lambda: self.process.poll() is not None or self.answers(), START_SECONDS, "the UAPI socket")
         assert self.process.poll() is None, f"{self.name} ended: {self.log()}"
-        self.wg("set", self.interface, "listen-port", str(self.port), "private-key", "/dev/stdin", input=self.private_key)
+        self.set_key()
         self.host.namespace.ip(
             f"address add {self.address}/24 dev {self.interface}",
             f"address add {self.address6}/64 dev {self.interface}",
             f"link set {self.interface} mtu {MTU} up",
         )
         return self
+
+    def set_key(self):
+        words = "listen-port", str(self.port), "private-key", "/dev/stdin"
+        self.wg("set", self.interface, *words, input=self.private_key)
 
     def answers(self):
         return self.wg("show", self.interface, check=False).returncode == 0
@@ -143,7 +147,7 @@ class KernelDevice(Device):
 
     def start(self):
         self.machine.shell(f"ip link add {WG} type wireguard")
-        self.wg("set", WG, "listen-port", str(self.port), "private-key", "/dev/stdin", input=self.private_key)
+        self.set_key()
         self.machine.shell(f"ip link set {WG} mtu {MTU} up")
         self.machine.route_inside((self.address, self.address6), ("10.9.0.0/24", "fd09::/64"))
         return self

@@ -110,7 +110,8 @@ class Machine:
         for card in OUTER, INNER:
             self.host.namespace.ip(f"link set {card} netns {self.namespace.name}")
         self.host = None
-        self.shell(f"ip link delete {WG}; ip address flush dev eth0; ip address flush dev eth1; ip link set eth1 down", check=False)
+        cards = "for card in eth0 eth1; do ip address flush dev $card; ip link set $card down; done"
+        self.shell(f"ip link delete {WG}; {cards}", check=False)
 
     def take_address(self):
         """What the host has on eth0, also after the host moved."""
@@ -147,7 +148,8 @@ class Machine:
         answer = self._read_line(COMMAND_SECONDS)
         assert answer is not None, f"the machine does not answer: {script}\n{self.console()[-2000:]}"
         code, output, errors = answer.split(b" ")
-        done = subprocess.CompletedProcess(script, int(code), *(base64.b64decode(part).decode() for part in (output, errors)))
+        texts = [base64.b64decode(part).decode() for part in (output, errors)]
+        done = subprocess.CompletedProcess(script, int(code), *texts)
         assert done.returncode == 0 or not check, f"{script}: exit {code}\n{done.stdout}{done.stderr}"
         return done
 
@@ -173,8 +175,9 @@ def _encoded(text):
 
 def _files(kernel, busybox):
     """Path in the machine: (mode, contents)."""
-    files = {"init": (0o755, _read(GUEST)), "bin/busybox": (0o755, _read(os.path.join(busybox, "bin", "busybox")))}
-    listed = subprocess.run([os.path.join(busybox, "bin", "busybox"), "--list"], capture_output=True, text=True, check=True)
+    program = os.path.join(busybox, "bin", "busybox")
+    files = {"init": (0o755, _read(GUEST)), "bin/busybox": (0o755, _read(program))}
+    listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True)
     for name in listed.stdout.split():
         files.setdefault("bin/" + name, (0o120777, b"busybox"))
     wg = shutil.which("wg")

@@ -37,6 +37,10 @@ def handshakes(capture):
     return [packet for packet in capture.packets() if packet.kind not in (Kind.DATA, Kind.OTHER)]
 
 
+def kinds_of(packets):
+    return [packet.kind for packet in packets]
+
+
 def missing(pinger):
     """Sequence numbers without an answer, below the last that had one."""
     seen = {sequence for _, sequence in pinger.replies()}
@@ -50,7 +54,7 @@ def test_sessions_of_a_second_lose_nothing(pair, started, other):
     assert first_reply(a.host, b.address, PATIENCE) is not None
     with Capture(a.host.namespace, "eth0") as capture, Pinger(a.host, b.address) as pinger:
         wait_for(
-            lambda: [packet.kind for packet in handshakes(capture)].count(Kind.RESPONSE) >= REKEYS,
+            lambda: kinds_of(handshakes(capture)).count(Kind.RESPONSE) >= REKEYS,
             PATIENCE + 2 * REKEYS,
             "sessions to follow one another",
         )
@@ -66,7 +70,7 @@ def test_sessions_of_2000_messages_carry_bulk(pair, started, other):
     with Capture(a.host.namespace, "eth0") as capture:
         bulk(a.host, b.host, b.address, BULK_BYTES, BULK_SECONDS)
         bulk(b.host, a.host, a.address6, BULK_BYTES, BULK_SECONDS)
-        assert [packet.kind for packet in handshakes(capture)].count(Kind.RESPONSE) >= 1
+        assert kinds_of(handshakes(capture)).count(Kind.RESPONSE) >= 1
 
 
 @pytest.mark.parametrize("is_ours", [True, False], ids=["ours-is-flooded", "kernel-is-flooded"])
@@ -74,13 +78,12 @@ def test_a_flooded_side_asks_for_a_cookie_and_lets_in_who_has_it(net, pair, star
     a, b = started(pair, (KernelDevice, wayleave) if is_ours else (wayleave, KernelDevice))
     c = net.public("c", "198.51.100.3")
     with Capture(a.host.namespace, "eth0") as capture, Flood(c, b, BURST):
-        watch = Capture(c.namespace, "eth0")
-        with watch:
-            wait_for(lambda: Kind.COOKIE in [packet.kind for packet in watch.packets()], PATIENCE, "cookies for the flood")
+        with Capture(c.namespace, "eth0") as at_flood:
+            wait_for(lambda: Kind.COOKIE in kinds_of(at_flood.packets()), PATIENCE, "cookies for the flood")
         a.connect(b)
         assert first_reply(a.host, b.address, COOKIE_SECONDS) is not None
         seen = handshakes(capture)
-    kinds = [packet.kind for packet in seen]
+    kinds = kinds_of(seen)
     assert kinds[:2] == [Kind.INITIATION, Kind.COOKIE], kinds
     answered = seen[kinds.index(Kind.RESPONSE) - 1]
     assert answered.kind == Kind.INITIATION and any(answered.payload[MAC2]), "it came in without its cookie"

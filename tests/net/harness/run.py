@@ -17,6 +17,7 @@ FOLDER_PREFIX = "wayleave-net-"
 NAMESPACE_PREFIX = "wl-"
 INTERFACE_PREFIX = "w"
 UAPI_FOLDER = "/var/run/wireguard"
+LOCK = "lock"
 GRACE_SECONDS = 3
 
 
@@ -69,7 +70,17 @@ def remove(run_id):
                 os.unlink(os.path.join(UAPI_FOLDER, name))
     for mount in _mounts_below(folder):
         subprocess.run(["umount", "--lazy", mount], check=True)
-    shutil.rmtree(folder)
+    _remove_folder(folder)
+
+
+def _remove_folder(folder):
+    """Its lock last: whoever finds a folder without one takes it for a crashed run's, and removes it too."""
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        elif entry.name != LOCK:
+            os.unlink(entry.path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_namespaces(prefix):
@@ -81,7 +92,7 @@ def remove_namespaces(prefix):
 
 
 def _lock(folder):
-    descriptor = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
