@@ -8,7 +8,7 @@ import signal
 
 import pytest
 from device import KernelDevice, preshared_key, wayleave, wireguard_go, wireguard_go_of_backports
-from harness import Capture, Kind, Nat, bulk, first_reply, ping, wait_for
+from harness import Capture, Kind, Nat, bulk, echoes, first_reply, wait_for
 
 PATIENCE = 10  # seconds; one retry of a handshake takes 5
 BULK_SECONDS = 60
@@ -52,7 +52,7 @@ def test_pings_of_both_families_over_ipv4_and_ipv6(pair, started, initiator, res
     assert b.peer(a)["endpoint"] == f"{a.host.address}:{a.port}"
     assert abs(a.handshake(b) - b.handshake(a)) <= 1
     for size in (1, 100, 1372):
-        assert ping(a.host, b.address, wait_seconds=PATIENCE, count=5, size=size) == 5
+        assert echoes(a.host, b.address, 5, size, PATIENCE) == 5
     a.set_peer(b, endpoint=b.host.address6)
     assert first_reply(a.host, b.address, PATIENCE) is not None
     wait_for(
@@ -74,7 +74,7 @@ def test_the_initiator_initiates_once(pair, started, initiator, responder):
 def test_packets_that_waited_for_the_handshake_arrive(pair, started, initiator, responder):
     a, b = started(pair, (initiator, responder))
     a.connect(b)
-    assert ping(a.host, b.address, wait_seconds=PATIENCE, count=10, interval=0.01) == 10
+    assert echoes(a.host, b.address, 10, 56, PATIENCE) == 10
 
 
 def test_a_preshared_key_works_and_a_wrong_one_does_not(pair, started, initiator, responder):
@@ -207,6 +207,6 @@ def test_a_packet_from_an_address_that_is_not_allowed_is_dropped(pair, started, 
     assert_connected(a, b)
     for device in (a, b):
         device.host.namespace.ip(f"address add 10.9.9.{device.port % 100}/32 dev {device.interface}")
-    assert ping(a.host, b.address, wait_seconds=PATIENCE, count=3) == 3
+    assert echoes(a.host, b.address, 3, 56, PATIENCE) == 3
     done = a.host.run("ping", "-n", "-c", "2", "-i", "0.1", "-W", "1", "-I", "10.9.9.1", b.address, check=False)
     assert " 0 received" in done.stdout

@@ -7,5 +7,5 @@ from .nat import Nat
 from .network import Host, Network, Router
 from .proof import prove_direct, prove_nodes_direct, prove_none_crossed, transfer
 from .run import Run
-from .traffic import Pinger, bulk, first_reply, ping
+from .traffic import Pinger, bulk, echoes, first_reply, ping
 from .wait import Deadline, wait_for

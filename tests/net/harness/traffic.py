@@ -20,7 +20,8 @@ SO_BINDTODEVICE = socket.SO_BINDTODEVICE
 
 
 def ping(host, address, count=1, size=56, interval=PING_INTERVAL, wait_seconds=2):
-    """How many of the echo requests were answered. size: bytes of ICMP payload."""
+    """How many of the echo requests were answered. size: bytes of ICMP payload. ping(8) waits for the last
+    answer no longer than twice the longest so far: see echoes()."""
     done = host.run(
         *("ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-s", str(size)),
         *("-W", str(wait_seconds), address),
@@ -51,11 +52,31 @@ def first_reply(host, address, seconds):
     return None
 
 
-def _echo(kind, identifier, sequence):
+def echoes(host, address, count, size, seconds):
+    """How many of so many echo requests over IPv4, sent at once, were answered within the time; returns as
+    soon as all were. size: bytes of ICMP payload."""
+    identifier = random.getrandbits(16)
+    answered = set()
+    end = time.monotonic() + seconds
+    with host.namespace.socket(socket.AF_INET, socket.SOCK_RAW, 1) as icmp:
+        for sequence in range(count):
+            icmp.sendto(_echo(ECHO_REQUEST, identifier, sequence, bytes(size)), (address, 0))
+        while len(answered) < count and (left := end - time.monotonic()) > 0:
+            if not select.select([icmp], [], [], left)[0]:
+                break
+            data = icmp.recv(65536)
+            kind, _, _, its_identifier, sequence = struct.unpack_from("!BBHHH", data, (data[0] & 15) * 4)
+            if (kind, its_identifier) == (ECHO_REPLY, identifier):
+                answered.add(sequence)
+    return len(answered)
+
+
+def _echo(kind, identifier, sequence, payload=b""):
+    """The payload is zeros, which are nothing to the checksum."""
     message = struct.pack("!BBHHH", kind, 0, 0, identifier, sequence & 0xFFFF)
     total = sum(struct.unpack("!4H", message))
     checksum = ~(total + (total >> 16)) & 0xFFFF
-    return message[:2] + struct.pack("!H", checksum) + message[4:]
+    return message[:2] + struct.pack("!H", checksum) + message[4:] + payload
 
 
 def _has_reply(icmp, is_ipv6, reply_kind, identifier, address, until):
