@@ -44,7 +44,7 @@ _wayleave() {
 	' hub status') words='--json --help' ;;
 	' up'*) words='--interface --config --name --foreground --log --verbose --help' ;;
 	' down') words='--interface --help' ;;
-	' status') words='--interface --json --watch --help' ;;
+	' status') words='--interface --json --watch --counters --help' ;;
 	' ping') words="--interface --count --until-direct --help $(_wayleave_nodes)" ;;
 	' ping '*) words='--interface --count --until-direct --help' ;;
 	' trust') words="--interface --help $(_wayleave_nodes)" ;;

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "cmd/cmd.h"
+#include "cmd/counters_text.h"
 #include "cmd/hub_ask.h"
 #include "cmd/hub_commands.h"
 
@@ -18,31 +19,15 @@ static const char help[] =
 	"Example:\n"
 	"  sudo wayleave hub status\n";
 
-static void print_group(const char *group, json_t *counters)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach(counters, name, value)
-	{
-		if (json_integer_value(value))
-			printf("%s %s %" JSON_INTEGER_FORMAT "\n", group, name,
-			       json_integer_value(value));
-	}
-}
-
 static int print_text(json_t *answer)
 {
-	json_t *counters = json_object_get(answer, "counters"), *group;
-	const char *name;
+	auto_buffer struct buffer text = {0};
 
-	printf("nodes %" JSON_INTEGER_FORMAT ", linked %" JSON_INTEGER_FORMAT "\n",
-	       json_integer_value(json_object_get(answer, "nodes")),
-	       json_integer_value(json_object_get(answer, "linked")));
-	json_object_foreach(counters, name, group)
-	{
-		print_group(name, group);
-	}
+	buffer_print(&text, "nodes %" JSON_INTEGER_FORMAT ", linked %" JSON_INTEGER_FORMAT "\n",
+		     json_integer_value(json_object_get(answer, "nodes")),
+		     json_integer_value(json_object_get(answer, "linked")));
+	counters_print(json_object_get(answer, "counters"), &text);
+	fputs(text.data, stdout);
 	return cmd_finish_output();
 }
 

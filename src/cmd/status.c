@@ -8,12 +8,13 @@
 #include "base/memory.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/counters_text.h"
 #include "cmd/status_text.h"
 
 #define WATCH_INTERVAL_MS 1000
 
 static const char help[] =
-	"Usage: wayleave status [-i INTERFACE] [--json] [--watch]\n"
+	"Usage: wayleave status [-i INTERFACE] [--json | --counters] [--watch]\n"
 	"\n"
 	"Shows the hub and every peer: the path to it (direct-lan, direct, direct-punched, or "
 	"none\n"
@@ -22,6 +23,7 @@ static const char help[] =
 	"  -i, --interface NAME  the instance to ask (default wl0)\n"
 	"  -j, --json            the whole status as one JSON object\n"
 	"  -w, --watch           again every second, with rates in place of totals\n"
+	"  -c, --counters        and what was dropped, by reason, and packets per system call\n"
 	"\n"
 	"Examples:\n"
 	"  wayleave status\n"
@@ -29,7 +31,7 @@ static const char help[] =
 
 struct status {
 	const char *interface;
-	bool is_json, is_watch;
+	bool is_json, is_watch, has_counters;
 };
 
 static double seconds_now(void)
@@ -57,6 +59,10 @@ static int show(const struct status *status, const json_t *answer, const json_t 
 	if (status->is_watch && isatty(STDOUT_FILENO))
 		fputs("\033[H\033[2J", stdout);
 	status_print(answer, before, seconds, has_colour, &text);
+	if (status->has_counters) {
+		buffer_print(&text, "\n");
+		counters_print(json_object_get(answer, "counters"), &text);
+	}
 	fputs(text.data, stdout);
 	buffer_done(&text);
 	return cmd_finish_output();
@@ -95,6 +101,7 @@ int cmd_status(int argc, char **argv)
 		{"interface", 'i', CMD_TEXT, &status.interface},
 		{"json", 'j', CMD_FLAG, &status.is_json},
 		{"watch", 'w', CMD_FLAG, &status.is_watch},
+		{"counters", 'c', CMD_FLAG, &status.has_counters},
 	};
 	const struct cmd_syntax syntax = {"wayleave status",   help, options,
 					  array_size(options), 0,    0};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "device/report/report.h"
 #include "hub/hub_private.h"
 
 struct count {
@@ -101,28 +102,9 @@ static json_t *socket_json(const struct hub *hub)
 	return counts_json(counts, array_size(counts));
 }
 
-static json_t *drops_json(const struct hub *hub)
-{
-	struct builtin_counters device;
-	struct port_counters port;
-	json_t *drops = json_object();
-	char name[80];
-
-	builtin_get_counters(hub->builtin, &device);
-	port_get_counters(builtin_port(hub->builtin), &port);
-	for (unsigned i = 0; i < BUILTIN_DROP_COUNT; i++)
-		json_object_set_new(drops, builtin_drop_name(i),
-				    json_integer((json_int_t)device.drops[i]));
-	for (int i = 0; i < PORT_DROP_COUNT; i++) {
-		snprintf(name, sizeof(name), "port-%s", port_drop_name(i));
-		json_object_set_new(drops, name, json_integer((json_int_t)port.drops[i]));
-	}
-	return drops;
-}
-
 char *hub_status(const struct hub *hub)
 {
-	json_t *status = json_object(), *counters = json_object();
+	json_t *status = json_object(), *counters = report_counters(hub->builtin);
 	char *text;
 
 	json_object_set_new(status, "ok", json_true());
@@ -136,7 +118,6 @@ char *hub_status(const struct hub *hub)
 	json_object_set_new(counters, "rendezvous", rendezvous_json(hub));
 	json_object_set_new(counters, "links", links_json(hub));
 	json_object_set_new(counters, "control_socket", socket_json(hub));
-	json_object_set_new(counters, "drops", drops_json(hub));
 	json_object_set_new(status, "counters", counters);
 	text = json_dumps(status, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(status);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "device/report/report.h"
 #include "node/node_private.h"
 #include "port/port.h"
 #include "proto/path/path.h"
@@ -131,56 +132,52 @@ static json_t *hub_json(const struct node *node)
 	return hub;
 }
 
-static json_t *counters_json(const struct node *node)
+struct count {
+	const char *name;
+	uint64_t value;
+};
+
+static void add_counts(json_t *object, const struct count *counts, size_t size)
 {
-	const struct agent_counters *agent = &node->agent->counters;
-	struct builtin_counters device;
-	struct port_counters port;
-	json_t *counters = json_object(), *drops = json_object();
+	for (size_t i = 0; i < size; i++)
+		json_object_set_new(object, counts[i].name,
+				    json_integer((json_int_t)counts[i].value));
+}
+
+static void add_drops(json_t *drops, const struct agent_counters *agent)
+{
+	const struct count counts[] = {
+		{"control-stale", agent->stale},
+		{"candidates-refused", agent->candidates_refused},
+		{"control-unasked", agent->answers_unasked},
+		{"probes-withheld", agent->probes_withheld},
+		{"messages-malformed", agent->messages_malformed},
+		{"appointments-unknown", agent->appointments_unknown},
+		{"maps-refused", agent->maps_refused},
+		{"records-skipped", agent->records_skipped},
+	};
 	char name[80];
 
-	builtin_get_counters(node->builtin, &device);
-	port_get_counters(builtin_port(node->builtin), &port);
-	for (int i = 0; i < BUILTIN_DROP_COUNT; i++)
-		json_object_set_new(drops, builtin_drop_name(i),
-				    json_integer((json_int_t)device.drops[i]));
-	for (int i = 0; i < PORT_DROP_COUNT; i++) {
-		snprintf(name, sizeof(name), "port-%s", port_drop_name(i));
-		json_object_set_new(drops, name, json_integer((json_int_t)port.drops[i]));
-	}
 	for (int i = PAIR_OK + 1; i < PAIR_RESULT_COUNT; i++) {
 		snprintf(name, sizeof(name), "control-%s", pair_result_name(i));
 		json_object_set_new(drops, name, json_integer((json_int_t)agent->datagrams[i]));
 	}
-	json_object_set_new(drops, "control-stale", json_integer((json_int_t)agent->stale));
-	json_object_set_new(drops, "candidates-refused",
-			    json_integer((json_int_t)agent->candidates_refused));
-	json_object_set_new(drops, "control-unasked",
-			    json_integer((json_int_t)agent->answers_unasked));
-	json_object_set_new(drops, "probes-withheld",
-			    json_integer((json_int_t)agent->probes_withheld));
-	json_object_set_new(drops, "messages-malformed",
-			    json_integer((json_int_t)agent->messages_malformed));
-	json_object_set_new(drops, "appointments-unknown",
-			    json_integer((json_int_t)agent->appointments_unknown));
-	json_object_set_new(drops, "maps-refused", json_integer((json_int_t)agent->maps_refused));
-	json_object_set_new(drops, "records-skipped",
-			    json_integer((json_int_t)agent->records_skipped));
-	json_object_set_new(counters, "drops", drops);
-	json_object_set_new(counters, "probes_sent", json_integer((json_int_t)agent->probes_sent));
-	json_object_set_new(counters, "answers_sent",
-			    json_integer((json_int_t)agent->answers_sent));
-	json_object_set_new(counters, "handshakes_sent",
-			    json_integer((json_int_t)device.handshakes_sent));
-	json_object_set_new(counters, "cookies_sent",
-			    json_integer((json_int_t)device.cookies_sent));
-	json_object_set_new(counters, "appointments",
-			    json_integer((json_int_t)agent->appointments));
-	json_object_set_new(counters, "rx_datagrams", json_integer((json_int_t)port.rx_datagrams));
-	json_object_set_new(counters, "rx_calls", json_integer((json_int_t)port.rx_calls));
-	json_object_set_new(counters, "tx_datagrams", json_integer((json_int_t)port.tx_datagrams));
-	json_object_set_new(counters, "tx_calls", json_integer((json_int_t)port.tx_calls));
-	json_object_set_new(counters, "tx_failures", json_integer((json_int_t)port.tx_failures));
+	add_counts(drops, counts, array_size(counts));
+}
+
+static json_t *counters_json(const struct node *node)
+{
+	const struct agent_counters *agent = &node->agent->counters;
+	const struct count control[] = {
+		{"probes_sent", agent->probes_sent},
+		{"answers_sent", agent->answers_sent},
+		{"appointments", agent->appointments},
+	};
+	json_t *counters = report_counters(node->builtin);
+
+	add_drops(json_object_get(counters, "drops"), agent);
+	json_object_set_new(counters, "control", json_object());
+	add_counts(json_object_get(counters, "control"), control, array_size(control));
 	return counters;
 }
 
