@@ -14,12 +14,17 @@
 #define NODES_LEAST   6
 #define NODES_MOST    12
 #define STEP          (500 * USEC_PER_MSEC)
+#define STEP_FINE     (20 * USEC_PER_MSEC)
 #define TALK_FAST     (250 * USEC_PER_MSEC)
+#define TALK_RESTART  (50 * USEC_PER_MSEC)
 #define TALK_SLOW     (2 * USEC_PER_SEC)
 #define YEAR          (365 * USEC_PER_DAY)
 /* The longest that pairs may take to come back, and those that could not meet before: the hub's
  * back-off is 2 min. */
 #define START_MOST    (3500 * USEC_PER_MSEC)
+/* From the start of the last one that restarts to traffic both ways; an initiation that crosses
+ * another costs 5 s. */
+#define RESTART_MOST  (8 * USEC_PER_SEC)
 #define SETTLE_NEW    (150 * USEC_PER_SEC)
 #define SETTLE_MOST   (60 * USEC_PER_SEC)
 /* A moved mapping is free again after 30 s of silence, which the hub's back-off grants at the third
@@ -39,10 +44,8 @@ struct scenario {
 enum scenario_kind scenario_kind_of(uint64_t seed)
 {
 	static const enum scenario_kind kinds[20] = {
-		[4] = SCENARIO_NO_APPOINTMENTS,
-		[9] = SCENARIO_HOSTILE,
-		[14] = SCENARIO_HOSTILE,
-		[19] = SCENARIO_LONG,
+		[4] = SCENARIO_NO_APPOINTMENTS, [6] = SCENARIO_RESTARTS, [12] = SCENARIO_RESTARTS,
+		[9] = SCENARIO_HOSTILE,         [14] = SCENARIO_HOSTILE, [19] = SCENARIO_LONG,
 	};
 
 	return kinds[seed % 20];
@@ -54,6 +57,7 @@ const char *scenario_kind_name(enum scenario_kind kind)
 		[SCENARIO_PLAIN] = "plain",
 		[SCENARIO_LONG] = "long",
 		[SCENARIO_HOSTILE] = "hostile",
+		[SCENARIO_RESTARTS] = "restarts",
 		[SCENARIO_NO_APPOINTMENTS] = "no-appointments",
 	};
 
@@ -170,6 +174,9 @@ static void set_up(struct scenario *scenario)
 	uint32_t count = NODES_LEAST + choose(scenario, NODES_MOST - NODES_LEAST + 1);
 
 	topology_init(&scenario->topology, scenario->network);
+	/* A lost initiation is sent again after 5 s, whoever restarted. */
+	if (scenario->result->kind == SCENARIO_RESTARTS)
+		scenario->topology.loss_permille = 0;
 	place_hub(scenario);
 	for (uint32_t i = 0; i < count; i++) {
 		struct node *node = node_new(mesh);
@@ -472,6 +479,97 @@ static void run_no_appointments(struct scenario *scenario)
 	}
 }
 
+/* Killed or stopped, and away for a moment, for seconds, or long enough to be missed. */
+static usec_t choose_absence(struct scenario *scenario)
+{
+	static const uint32_t most[] = {200000, 3000000, 20000000};
+
+	return choose(scenario, most[choose(scenario, array_size(most))]);
+}
+
+static void end_node(struct scenario *scenario, struct node *node)
+{
+	if (node_is_running(node))
+		node_stop(node, choose(scenario, 4) != 0);
+}
+
+static void await_again(struct scenario *scenario, const char *what, usec_t most)
+{
+	struct pairs met = scenario->met;
+	usec_t since = network_now(scenario->network), took = 0;
+	const char *missing = "";
+	char text[128];
+
+	talk_all(scenario, TALK_RESTART);
+	while (missing && took < most && !has_failed(scenario)) {
+		run(scenario, STEP_FINE);
+		missing = checks_missing(scenario->mesh, &met, ORACLE_ALWAYS, since, text,
+					 sizeof(text));
+		took = network_now(scenario->network) - since;
+	}
+	if (missing)
+		mesh_fail(scenario->mesh, "%llu ms after %s: %s",
+			  (unsigned long long)(took / USEC_PER_MSEC), what, missing);
+	note_settled(scenario, what, took);
+	talk_all(scenario, TALK_SLOW);
+}
+
+static void restart_many(struct scenario *scenario, uint32_t count)
+{
+	struct mesh *mesh = scenario->mesh;
+	uint32_t first = choose(scenario, (uint32_t)mesh->node_count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		end_node(scenario, mesh->nodes[(first + i) % mesh->node_count]);
+		run(scenario, choose(scenario, 2) ? 0 : choose_absence(scenario) / 4);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		run(scenario, choose_absence(scenario));
+		node_start(mesh->nodes[(first + i) % mesh->node_count]);
+	}
+}
+
+static void restart_twice(struct scenario *scenario)
+{
+	struct node *node = choose_node(scenario);
+
+	end_node(scenario, node);
+	run(scenario, choose(scenario, 1000000));
+	node_start(node);
+	run(scenario, choose(scenario, 9000000));
+	end_node(scenario, node);
+	run(scenario, choose(scenario, 1000000));
+	node_start(node);
+}
+
+static void run_restarts(struct scenario *scenario)
+{
+	start_all(scenario);
+	settle_at_first(scenario);
+	run(scenario, choose(scenario, 20000000));
+	if (!has_failed(scenario))
+		hub_stop(scenario->mesh->hub);
+	for (int i = 0; i < 6 && !has_failed(scenario); i++) {
+		restart_many(scenario, 2);
+		await_again(scenario, "two restarts without a hub", RESTART_MOST);
+		run(scenario, choose_absence(scenario));
+	}
+	if (has_failed(scenario))
+		return;
+	restart_many(scenario, (uint32_t)scenario->mesh->node_count);
+	await_again(scenario, "all restarts without a hub", RESTART_MOST);
+	if (has_failed(scenario))
+		return;
+	hub_start(scenario->mesh->hub);
+	settle(scenario, "the hub's return");
+	for (int i = 0; i < 6 && !has_failed(scenario); i++) {
+		restart_twice(scenario);
+		await_again(scenario, "a second restart", RESTART_MOST);
+		/* The hub grants a pair so many appointments in a minute. */
+		run(scenario, 20 * USEC_PER_SEC);
+	}
+}
+
 static void note_figures(struct scenario *scenario)
 {
 	struct mesh *mesh = scenario->mesh;
@@ -504,6 +602,9 @@ void scenario_run(const struct scenario_options *options, struct scenario_result
 	case SCENARIO_PLAIN:
 	case SCENARIO_HOSTILE:
 		run_plain(&scenario);
+		break;
+	case SCENARIO_RESTARTS:
+		run_restarts(&scenario);
 		break;
 	case SCENARIO_LONG:
 		run_long(&scenario);

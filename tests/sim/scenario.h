@@ -9,8 +9,9 @@
 
 enum scenario_kind {
 	SCENARIO_PLAIN,
-	SCENARIO_LONG,    /* the same for tens of minutes, through rekeys and new boot ids */
-	SCENARIO_HOSTILE, /* a member lies, floods and dawdles */
+	SCENARIO_LONG,     /* the same for tens of minutes, through rekeys and new boot ids */
+	SCENARIO_HOSTILE,  /* a member lies, floods and dawdles */
+	SCENARIO_RESTARTS, /* nodes are killed and started again, without a hub and with one */
 	SCENARIO_NO_APPOINTMENTS, /* the hub makes none: what needs one must not connect */
 };
 

@@ -51,15 +51,21 @@ void agent_expect(struct agent *agent, usec_t deadline)
 	agent->deadline = usec_earlier(agent->deadline, deadline);
 }
 
+static usec_t save_pace(const struct agent *agent)
+{
+	return agent->member_count > agent->config.eager_peers ? AGENT_SAVE_PACE_LARGE
+							       : AGENT_SAVE_PACE;
+}
+
 static void pace_saves(struct agent *agent, usec_t now)
 {
-	agent->save_credit_at = usec_later(agent->save_credit_at, now) + AGENT_SAVE_PACE;
+	agent->save_credit_at = usec_later(agent->save_credit_at, now) + save_pace(agent);
 	agent->saved_at = now;
 }
 
 static usec_t plan_save(const struct agent *agent, usec_t now)
 {
-	usec_t when = usec_since(agent->save_credit_at, (AGENT_SAVE_BURST - 1) * AGENT_SAVE_PACE);
+	usec_t when = usec_since(agent->save_credit_at, (AGENT_SAVE_BURST - 1) * save_pace(agent));
 
 	if (agent->saved_at)
 		when = usec_later(when, agent->saved_at + AGENT_SAVE_GAP);
@@ -143,7 +149,7 @@ static void send_report(struct agent *agent)
 
 void agent_link_up(struct agent *agent, usec_t now)
 {
-	agent->is_linked = true;
+	agent->is_linked = agent->was_linked = true;
 	agent->link_since = now;
 	send_report(agent);
 	/* The map follows at once, and with it the plans. */
@@ -235,13 +241,16 @@ bool agent_receive_message(struct agent *agent, usec_t now, const uint8_t *data,
 	return is_fine;
 }
 
-static void send_answer(struct agent *agent, const struct pair_opened *opened,
-			const struct address *to)
+static void send_answer(struct agent *agent, const struct agent_peer *peer,
+			const struct pair_opened *opened, const struct address *to)
 {
 	struct control_body body = {.kind = CONTROL_ANSWER, .observed = *to};
 	uint8_t datagram[CONTROL_MAXIMUM];
+	struct agent_traffic traffic;
 	size_t size;
 
+	agent->ops.get_traffic(agent->ops.owner, peer, &traffic);
+	body.has_session = traffic.has_session;
 	memcpy(body.echo, opened->body.echo, PROBE_ECHO_SIZE);
 	memcpy(body.peer_boot_id, opened->body.boot_id, BOOT_ID_SIZE);
 	size = pair_seal(opened->pair, &agent->identity, agent->aead, agent->ops.random,
@@ -255,6 +264,7 @@ static void receive_answer(struct agent *agent, usec_t now, struct agent_peer *p
 {
 	enum path_state before = peer->path.state;
 
+	peer_session_told(peer, now, opened->body.has_session);
 	if (!path_answer(&peer->path, now, from, opened->body.echo)) {
 		agent->counters.answers_unasked++;
 		return;
@@ -286,7 +296,7 @@ void agent_receive_datagram(struct agent *agent, usec_t now, const struct addres
 	peer = container_of(opened.pair, struct agent_peer, pair);
 	switch (opened.body.kind) {
 	case CONTROL_PROBE:
-		send_answer(agent, &opened, from);
+		send_answer(agent, peer, &opened, from);
 		if (opened.is_fresh && filter_seen(agent, from))
 			path_seen(&peer->path, now, from);
 		break;

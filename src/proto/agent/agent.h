@@ -42,13 +42,15 @@ struct aead;
 #define AGENT_HUB_GONE_AFTER          (3 * USEC_PER_SEC)
 /* The hub is there and says that the peer is not: rounds on our own up to this. */
 #define AGENT_OFFLINE_ROUND_MAX       (10 * USEC_PER_MINUTE)
-/* The lower key starts the handshake; the higher one only if nothing came for so long. */
+/* Who lacks the session that the other has starts the handshake, for it is who has restarted. If
+ * neither has one the lower key does; the higher one only if nothing came for so long. */
 #define AGENT_HANDSHAKE_PATIENCE      (1 * USEC_PER_SEC)
 /* A change is written at once, so that kill -9 loses nothing: but one write per pace when changes
  * keep coming, after so many that may come one gap apart. */
 #define AGENT_SAVE_GAP                (50 * USEC_PER_MSEC)
-#define AGENT_SAVE_PACE               (10 * USEC_PER_SEC)
-#define AGENT_SAVE_BURST              16
+#define AGENT_SAVE_PACE               (1 * USEC_PER_SEC)
+#define AGENT_SAVE_PACE_LARGE         (10 * USEC_PER_SEC) /* beyond eager_peers members */
+#define AGENT_SAVE_BURST              32
 /* While the hub confirms the map, the file's age is brought up to date this often. */
 #define AGENT_SAVE_RENEWAL            USEC_PER_DAY
 #define AGENT_MAP_AGE_DEFAULT         (30 * USEC_PER_DAY)
@@ -103,8 +105,9 @@ struct agent_peer {
 	usec_t hub_wants;      /* the hub refused to arrange anything before */
 	usec_t next_own_round; /* rounds without the hub; USEC_NEVER = none */
 	usec_t handshake_due;
-	unsigned pings; /* ping answers the owner waits for */
-	void *owner;    /* the owner's device record */
+	bool has_its_session; /* the peer said last that it has a session with us */
+	unsigned pings;       /* ping answers the owner waits for */
+	void *owner;          /* the owner's device record */
 
 	/* Staging of a map under way. */
 	struct map_node staged;
@@ -239,6 +242,7 @@ struct agent {
 	struct address hub_endpoints[AGENT_HUB_ENDPOINTS_MAX];
 	size_t hub_endpoint_count;
 	bool is_linked; /* control link is up */
+	bool was_linked;
 	usec_t link_since;
 	bool report_due;
 

@@ -48,6 +48,8 @@ void peer_plan(struct agent_peer *peer, usec_t now);
 void peer_tick(struct agent_peer *peer, usec_t now, bool may_connect, bool *ret_connected);
 usec_t peer_deadline(const struct agent_peer *peer, usec_t now);
 void peer_appointment(struct agent_peer *peer, usec_t now, const struct appointment *appointment);
+/* In a fresh answer. */
+void peer_session_told(struct agent_peer *peer, usec_t now, bool has_session);
 void peer_refused(struct agent_peer *peer, usec_t now, const struct refused *refused);
 
 /* agent.c */

@@ -39,14 +39,25 @@ static void send_probe(struct path *path, void *owner, usec_t now, const struct 
 	agent->ops.send_datagram(agent->ops.owner, to, datagram, size);
 }
 
-/* One side starts the handshake, so that two initiations do not cross (facts: each would answer the
- * other's and forget its own, and the retry comes 5 s later). */
+/* One side starts the handshake, so that two initiations do not cross (each would answer the
+ * other's and forget its own, and the retry comes 5 s later). Only for who has no session: if the
+ * other has one, it waits for nothing and will not start. */
+static bool is_ours_to_start(const struct agent_peer *peer)
+{
+	return peer->has_its_session || pair_is_lower(&peer->agent->identity, &peer->pair.peer);
+}
+
 static void plan_handshake(struct agent_peer *peer, usec_t now)
 {
-	bool is_lower = pair_is_lower(&peer->agent->identity, &peer->pair.peer);
-
-	peer->handshake_due = is_lower ? now : now + AGENT_HANDSHAKE_PATIENCE;
+	peer->handshake_due = is_ours_to_start(peer) ? now : now + AGENT_HANDSHAKE_PATIENCE;
 	agent_expect(peer->agent, peer->handshake_due);
+}
+
+void peer_session_told(struct agent_peer *peer, usec_t now, bool has_session)
+{
+	peer->has_its_session = has_session;
+	if (has_session && peer->handshake_due != USEC_NEVER)
+		peer->handshake_due = usec_earlier(peer->handshake_due, now);
 }
 
 static bool chosen(struct path *path, void *owner, usec_t now, const struct address *address,
@@ -65,7 +76,7 @@ static bool chosen(struct path *path, void *owner, usec_t now, const struct addr
 		plan_handshake(peer, now);
 	/* Who waits for the other's handshake gets no endpoint yet, or traffic would start one here
 	 * too. */
-	if (traffic.has_session || pair_is_lower(&agent->identity, &peer->pair.peer))
+	if (traffic.has_session || is_ours_to_start(peer))
 		agent->ops.set_endpoint(agent->ops.owner, peer, address);
 	peer->connect_attempts = peer->own_rounds = 0;
 	peer->next_connect = peer->next_own_round = USEC_NEVER;
@@ -191,7 +202,8 @@ static usec_t plan_connect(const struct agent_peer *peer, usec_t now)
 	return when > peer->hub_wants ? when : peer->hub_wants;
 }
 
-/* Addresses known from before may still work. */
+/* Addresses known from before may still work. Who was reached when we ended last is asked before
+ * any hub: what both NATs remember ages. */
 static usec_t plan_own_round(const struct agent_peer *peer, usec_t now)
 {
 	const struct agent *agent = peer->agent;
@@ -200,6 +212,8 @@ static usec_t plan_own_round(const struct agent_peer *peer, usec_t now)
 
 	if (peer->own_rounds)
 		return now + back_off(AGENT_OWN_ROUND, most, peer->own_rounds - 1);
+	if (peer->record.was_reached && !agent->was_linked)
+		return now;
 	return gone + AGENT_HUB_GONE_AFTER > now ? gone + AGENT_HUB_GONE_AFTER : now;
 }
 
@@ -348,6 +362,8 @@ void peer_tick(struct agent_peer *peer, usec_t now, bool may_connect, bool *ret_
 	*ret_connected = false;
 	if (!peer->has_device)
 		return;
+	if (now >= peer->next_own_round)
+		own_round(peer, now);
 	if (now >= path_deadline(&peer->path, now)) {
 		agent->ops.get_traffic(agent->ops.owner, peer, &traffic);
 		path_traffic(&peer->path, traffic.last_data, traffic.last_received);
@@ -359,8 +375,6 @@ void peer_tick(struct agent_peer *peer, usec_t now, bool may_connect, bool *ret_
 		*ret_connected = true;
 		ask_hub(peer, now);
 	}
-	if (now >= peer->next_own_round)
-		own_round(peer, now);
 }
 
 usec_t peer_deadline(const struct agent_peer *peer, usec_t now)

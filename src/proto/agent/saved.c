@@ -29,6 +29,7 @@ static void put_first(struct map_node *node, const struct path_candidate *presen
 	node->candidates[0] = (struct candidate){
 		.kind = present->kind == CANDIDATE_LOCAL ? CANDIDATE_LOCAL : CANDIDATE_OBSERVED,
 		.address = present->address};
+	node->was_reached = true;
 }
 
 /* The record as the next start wants it: the address that works comes first. */

@@ -5,6 +5,8 @@
 #include "base/cursor.h"
 #include "proto/wire/wireguard.h"
 
+#define FLAG_SESSION 1
+
 struct address wire_read_address(struct reader *reader)
 {
 	struct address address = {.family = read_u8(reader)};
@@ -60,6 +62,7 @@ void control_body_encode(const struct control_body *body, uint8_t out[CONTROL_BO
 	write_bytes(&writer, &body->ephemeral, KEY_SIZE);
 	write_bytes(&writer, body->echo, PROBE_ECHO_SIZE);
 	wire_write_address(&writer, &body->observed);
+	write_u8(&writer, body->has_session ? FLAG_SESSION : 0);
 	write_zeros(&writer, writer_left(&writer));
 }
 
@@ -82,6 +85,7 @@ bool control_body_decode(const uint8_t *data, size_t size, struct control_body *
 	read_bytes(&reader, &body.ephemeral, KEY_SIZE);
 	read_bytes(&reader, body.echo, PROBE_ECHO_SIZE);
 	body.observed = wire_read_address(&reader);
+	body.has_session = read_u8(&reader) & FLAG_SESSION;
 	if (reader.failed)
 		return false;
 	*ret_body = body;

@@ -47,6 +47,7 @@ struct control_body {
 	struct key ephemeral;               /* X25519, of the sender's boot id */
 	uint8_t echo[PROBE_ECHO_SIZE];
 	struct address observed; /* answers: where the probe came from; probes: FAMILY_NONE */
+	bool has_session;        /* answers: the sender has a WireGuard session with the receiver */
 };
 
 struct control_header {

@@ -22,6 +22,7 @@ static struct control_body random_body(struct seeded *seeded)
 	random_fill(&seeded->source, body.echo, sizeof(body.echo));
 	body.counter = seeded_u64(seeded);
 	body.index = seeded_u64(seeded);
+	body.has_session = seeded_below(seeded, 2);
 	body.observed.family =
 		(const uint8_t[]){FAMILY_NONE, FAMILY_IPV4, FAMILY_IPV6}[seeded_below(seeded, 3)];
 	if (body.observed.family) {
@@ -50,6 +51,7 @@ static void what_was_encoded_decodes_to_the_same(void **state)
 		assert_true(key_is_equal(&decoded.ephemeral, &body.ephemeral));
 		assert_memory_equal(decoded.echo, body.echo, PROBE_ECHO_SIZE);
 		assert_true(address_is_equal(&decoded.observed, &body.observed));
+		assert_int_equal(decoded.has_session, body.has_session);
 	}
 }
 

@@ -5,6 +5,9 @@
 #include "base/text.h"
 #include "proto/wire/control.h"
 
+#define FLAG_ONLINE  1
+#define FLAG_REACHED 2
+
 uint8_t message_kind_read(struct reader *reader)
 {
 	return read_u8(reader);
@@ -176,7 +179,8 @@ bool map_node_read(struct reader *reader, struct map_node *ret_node)
 	name_read(&record, node.name);
 	node.address_count = prefixes_read(&record, node.addresses);
 	flags = read_u8(&record);
-	node.is_online = flags & 1;
+	node.is_online = flags & FLAG_ONLINE;
+	node.was_reached = flags & FLAG_REACHED;
 	node.candidate_count = candidates_read(&record, node.candidates);
 	/* Earlier versions end here. */
 	if (reader_left(&record))
@@ -195,7 +199,8 @@ void map_node_write(struct writer *writer, const struct map_node *node)
 	key_write(&record, &node->key);
 	name_write(&record, node->name);
 	prefixes_write(&record, node->addresses, node->address_count);
-	write_u8(&record, node->is_online);
+	write_u8(&record, (uint8_t)((node->is_online ? FLAG_ONLINE : 0) |
+				    (node->was_reached ? FLAG_REACHED : 0)));
 	candidates_write(&record, node->candidates, node->candidate_count);
 	write_u64(&record, node->admitted);
 	if (record.failed) {

@@ -56,6 +56,7 @@ struct map_node {
 	struct prefix addresses[NODE_ADDRESSES_MAX];
 	size_t address_count;
 	bool is_online;
+	bool was_reached; /* on a node's disk only: there was a path, to the first candidate */
 	struct candidate candidates[NODE_CANDIDATES_MAX];
 	size_t candidate_count;
 	uint64_t admitted; /* by the hub's clock, unix seconds: grows with each admission of a key;
