@@ -150,12 +150,17 @@ class Router:
         host.public, host.public6 = self.public, host.address6
 
     def forget_connections(self):
-        """All mappings are gone, as after a reboot of the router: those inside get new ones."""
+        """All mappings are gone, as after a reboot of the router: those inside get new ones. Nothing passes
+        meanwhile, or a packet between the two would bring the old port back."""
+        self.namespace.nft(
+            "table inet reboot { chain everything { type filter hook prerouting priority -400; policy drop; }; }\n"
+        )
         self.namespace.flush_conntrack()
         if self.nat.needs_maps:
             self.namespace.nft(
                 "flush map ip nat eim\nflush map ip nat ext\nflush set ip nat seen\n"
             )
+        self.namespace.nft("delete table inet reboot\n")
 
     def readdress(self, public):
         """The provider gives the router another public address; every mapping is gone."""
