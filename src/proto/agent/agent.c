@@ -282,6 +282,19 @@ static void receive_answer(struct agent *agent, usec_t now, struct agent_peer *p
 	}
 }
 
+/* Its boot id has proved to be new: it has restarted, or has renewed its keys. */
+static void note_boot(struct agent_peer *peer, usec_t now)
+{
+	static const uint8_t none[BOOT_ID_SIZE];
+	const uint8_t *present = peer->pair.current.peer_boot_id;
+
+	if (!memcmp(peer->boot_id, present, BOOT_ID_SIZE))
+		return;
+	if (memcmp(peer->boot_id, none, BOOT_ID_SIZE))
+		path_peer_restarted(&peer->path, now);
+	memcpy(peer->boot_id, present, BOOT_ID_SIZE);
+}
+
 void agent_receive_datagram(struct agent *agent, usec_t now, const struct address *from,
 			    uint8_t *data, size_t size)
 {
@@ -294,6 +307,7 @@ void agent_receive_datagram(struct agent *agent, usec_t now, const struct addres
 	if (result != PAIR_OK)
 		return;
 	peer = container_of(opened.pair, struct agent_peer, pair);
+	note_boot(peer, now);
 	switch (opened.body.kind) {
 	case CONTROL_PROBE:
 		send_answer(agent, peer, &opened, from);

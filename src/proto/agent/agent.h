@@ -97,6 +97,7 @@ struct agent_peer {
 	bool has_device;     /* ops->peer_add was called; pair and path are in use */
 	bool is_wanted;
 	struct pair pair;
+	uint8_t boot_id[BOOT_ID_SIZE]; /* of its process that pair knows; zeros = none yet */
 	struct path path;
 	enum agent_reason reason;
 	bool is_appointed; /* the round under way is the hub's appointment */

@@ -183,7 +183,8 @@ void peer_start(struct agent_peer *peer, usec_t now)
 		return;
 	}
 	peer->has_device = true;
-	peer->is_appointed = false;
+	peer->is_appointed = peer->has_its_session = false;
+	memset(peer->boot_id, 0, sizeof(peer->boot_id));
 	peer->hub_wants = 0;
 	start_afresh(peer);
 	set_candidates(peer);

@@ -349,6 +349,15 @@ void path_check(struct path *path, usec_t now)
 	path->next_heartbeat = path->next_better = now;
 }
 
+void path_peer_restarted(struct path *path, usec_t now)
+{
+	if (path->state != PATH_DIRECT)
+		return;
+	path->candidates[path->chosen].unanswered = 0;
+	path->must_prove = true;
+	path->next_heartbeat = now;
+}
+
 static void lose(struct path *path, usec_t now)
 {
 	for (size_t i = 0; i < path->candidate_count; i++)

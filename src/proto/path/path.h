@@ -138,6 +138,9 @@ void path_probe(struct path *path, usec_t now, const struct address *to);
  * chance. */
 void path_check(struct path *path, usec_t now);
 
+/* What was not answered was asked of its process before: the chosen path is asked again. */
+void path_peer_restarted(struct path *path, usec_t now);
+
 void path_tick(struct path *path, usec_t now);
 usec_t path_deadline(const struct path *path, usec_t now);
 

@@ -163,6 +163,25 @@ static void a_dead_path_is_lost_within_a_second_and_a_half_of_its_first_silence(
 	assert_int_equal(bench->path.failed_rounds, 0);
 }
 
+/* The probes that it did not answer were for the process before. */
+static void a_peer_that_has_restarted_is_asked_again_before_its_path_is_lost(void **state)
+{
+	auto_free struct bench *bench = bench_new();
+	size_t before;
+
+	set_candidates(bench, both, 1);
+	connect_to(bench, PUBLIC, 5 * USEC_PER_MSEC);
+	while (bench->path.candidates[0].unanswered < PATH_LOST_AFTER)
+		run_for(bench, 10 * USEC_PER_MSEC);
+	before = probes_to(bench, PUBLIC);
+	path_peer_restarted(&bench->path, bench->now);
+	run_for(bench, 0);
+	assert_int_equal(probes_to(bench, PUBLIC), before + 1);
+	answer(bench, PUBLIC);
+	run_for(bench, PATH_HEARTBEAT - USEC_PER_MSEC);
+	assert_int_equal(bench->lost_count, 0);
+}
+
 static void a_slow_link_is_not_a_dead_one(void **state)
 {
 	auto_free struct bench *bench = bench_new();
@@ -385,6 +404,7 @@ int main(void)
 		cmocka_unit_test(an_active_path_beats_every_three_seconds),
 		cmocka_unit_test(
 			a_dead_path_is_lost_within_a_second_and_a_half_of_its_first_silence),
+		cmocka_unit_test(a_peer_that_has_restarted_is_asked_again_before_its_path_is_lost),
 		cmocka_unit_test(a_slow_link_is_not_a_dead_one),
 		cmocka_unit_test(a_late_answer_brings_a_lost_path_back),
 		cmocka_unit_test(an_idle_path_is_quiet),
