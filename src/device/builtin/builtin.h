@@ -93,7 +93,10 @@ void builtin_get_private_key(const struct builtin *builtin, struct key *ret_priv
 /* All zeros without a private key. */
 void builtin_get_public_key(const struct builtin *builtin, struct key *ret_public_key);
 
-/* 0, -EEXIST, -EINVAL (not a canonical point) or -ENOSPC (BUILTIN_PEERS_MAX). may_roam starts true.
+/* A point that a handshake can use: canonical, and not of low order. */
+bool builtin_may_be_peer(const struct key *public_key);
+/* 0, -EEXIST, -EINVAL (builtin_may_be_peer() says no) or -ENOSPC (BUILTIN_PEERS_MAX). may_roam
+ * starts true.
  */
 int builtin_peer_add(struct builtin *builtin, const struct key *public_key,
 		     struct builtin_peer **ret_peer);

@@ -14,6 +14,11 @@ static struct aead *aead_of(const struct builtin_peer *peer)
 	return peer->builtin->worker.aead;
 }
 
+bool builtin_may_be_peer(const struct key *public_key)
+{
+	return wg_may_be_peer(public_key);
+}
+
 int builtin_peer_add(struct builtin *builtin, const struct key *public_key,
 		     struct builtin_peer **ret_peer)
 {

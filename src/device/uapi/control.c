@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "crypto/secret.h"
 #include "device/builtin/builtin.h"
@@ -20,7 +21,7 @@ static int check_peers(const struct control *control, const struct uapi_set *set
 
 		if (is_known || peer->is_removed || peer->must_exist)
 			continue;
-		if (!key_is_canonical_point(&peer->public_key))
+		if (!builtin_may_be_peer(&peer->public_key))
 			return -EINVAL;
 		count++;
 	}
@@ -223,8 +224,10 @@ void control_answer(struct control *control, usec_t now, uint64_t realtime_nsec,
 
 	switch (uapi_kind_of(request, size)) {
 	case UAPI_GET:
+		result = size > strlen("get=1\n") ? -EINVAL : 0;
+		if (result)
+			break;
 		print_all(control, now, realtime_nsec, answer);
-		result = 0;
 		break;
 	case UAPI_SET:
 		result = answer_set(control, request, size);

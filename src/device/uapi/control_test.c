@@ -164,6 +164,10 @@ static void a_key_that_cannot_be_a_peer_changes_nothing(void **state)
 		 "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff");
 	assert_string_equal(ask(request), "errno=-22\n\n");
 	assert_int_equal(builtin_peer_count(control.builtin), 0);
+	/* Of low order. */
+	snprintf(request, sizeof(request), "set=1\npublic_key=%s\npublic_key=%064d\n", peer, 0);
+	assert_string_equal(ask(request), "errno=-22\n\n");
+	assert_int_equal(builtin_peer_count(control.builtin), 0);
 }
 
 static void a_peer_is_removed_replaced_or_only_updated(void **state)
@@ -235,6 +239,7 @@ static void what_is_no_request_is_refused(void **state)
 	assert_string_equal(ask(""), "errno=-71\n\n");
 	assert_string_equal(ask("get=2\n"), "errno=-71\n\n");
 	assert_string_equal(ask("set=1\nnonsense=1\n"), "errno=-22\n\n");
+	assert_string_equal(ask("get=1\nfwmark=1\n"), "errno=-22\n\n");
 }
 
 #define control_unit_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

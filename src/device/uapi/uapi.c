@@ -144,8 +144,11 @@ static int parse_preshared_key(struct parser *parser, const char *value)
 
 static int parse_endpoint(struct parser *parser, const char *value)
 {
+	struct address *endpoint = &parser->peer->endpoint;
+	int result = address_parse(value, 0, endpoint);
+
 	parser->peer->has_endpoint = true;
-	return address_parse(value, 0, &parser->peer->endpoint);
+	return !result && *value == '[' && endpoint->family == FAMILY_IPV4 ? -EINVAL : result;
 }
 
 static int parse_keepalive(struct parser *parser, const char *value)
@@ -168,6 +171,9 @@ static int parse_allowed(struct parser *parser, const char *value)
 	struct uapi_allowed allowed = {.is_removed = value[0] == '-'};
 	int result = prefix_parse(value + allowed.is_removed, &allowed.prefix);
 
+	/* Here the length is never left out. */
+	if (!result && !strchr(value, '/'))
+		result = -EINVAL;
 	if (result)
 		return result;
 	if (set->allowed_count == parser->allowed_room) {

@@ -145,6 +145,8 @@ static void one_bad_line_refuses_everything(void **state)
 	assert_refused("set=1\npublic_key=" KEY_A "\nallowed_ip=10.0.0.0/8\nendpoint=1.2.3.4\n",
 		       -EINVAL, 4);
 	assert_refused("set=1\npublic_key=" KEY_A "\nendpoint=1.2.3.4:0\n", -EINVAL, 3);
+	assert_refused("set=1\npublic_key=" KEY_A "\nendpoint=[1.2.3.4]:5\n", -EINVAL, 3);
+	assert_refused("set=1\npublic_key=" KEY_A "\nallowed_ip=10.0.0.0\n", -EINVAL, 3);
 	assert_refused("set=1\npublic_key=" KEY_A "\nprotocol_version=2\n", -EINVAL, 3);
 	assert_refused("set=1\npublic_key=" KEY_A "\nremove=1\n", -EINVAL, 3);
 	assert_refused("set=1\n=\n", -EINVAL, 2);

@@ -123,9 +123,14 @@ static bool is_low_order(const struct key *public_key)
 	return x25519_shared(&any, public_key, &shared) != 0;
 }
 
+bool wg_may_be_peer(const struct key *public_key)
+{
+	return key_is_canonical_point(public_key) && !is_low_order(public_key);
+}
+
 int wg_peer_add(struct wg *wg, struct wg_peer *peer, const struct key *public_key)
 {
-	if (!key_is_canonical_point(public_key) || is_low_order(public_key))
+	if (!wg_may_be_peer(public_key))
 		return -EINVAL;
 	if (wg_peer_find(wg, public_key))
 		return -EEXIST;

@@ -164,6 +164,8 @@ void wg_done(struct wg *wg);
  * sessions. A peer with our own public key stays, without sessions. */
 void wg_set_private_key(struct wg *wg, struct aead *aead, const struct key *private_key);
 
+/* False: not a canonical point, or of low order; no handshake with it can be safe. */
+bool wg_may_be_peer(const struct key *public_key);
 /* peer: zeroed memory of the owner. 0, -EINVAL (not a canonical point, or of low order) or -EEXIST.
  */
 int wg_peer_add(struct wg *wg, struct wg_peer *peer, const struct key *public_key);
