@@ -56,6 +56,9 @@ static void lines_above_the_level_are_not_written(void **state)
 	log_set_level(LOG_LEVEL_ERROR);
 	log_all_levels(text, sizeof(text));
 	assert_string_equal(text, "error: event-a number=1\n");
+	log_set_level(LOG_LEVEL_SILENT);
+	log_all_levels(text, sizeof(text));
+	assert_string_equal(text, "");
 }
 
 static void the_journal_gets_priorities(void **state)

@@ -1,8 +1,12 @@
 /* wayleave wg: the userspace WireGuard device alone. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cmd/cmd.h"
 #include "sys/state/daemon.h"
 #include "wg/standalone.h"
@@ -17,19 +21,54 @@ static const char help[] =
 	"\n"
 	"  -f, --foreground  stay in the foreground and log to stderr\n"
 	"\n"
+	"LOG_LEVEL, WG_PROCESS_FOREGROUND, WG_TUN_FD and WG_UAPI_FD are those of wireguard-go.\n"
+	"\n"
 	"Examples:\n"
 	"  sudo wayleave wg wg0\n"
 	"  sudo wg setconf wg0 wg0.conf && sudo ip link set wg0 up\n"
 	"  sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wayleave-wg wg-quick up wg0\n"
 	"  sudo ip link delete wg0\n";
 
-static int run_in_background(struct standalone_options *options)
+/* wireguard-go's words. True when the output is wanted also in the background. */
+static bool choose_log_level(void)
+{
+	const char *name = getenv("LOG_LEVEL");
+
+	if (!name || !*name)
+		return false;
+	if (!strcmp(name, "verbose") || !strcmp(name, "debug"))
+		log_set_level(LOG_LEVEL_DEBUG);
+	else if (!strcmp(name, "error"))
+		log_set_level(LOG_LEVEL_ERROR);
+	else if (!strcmp(name, "silent"))
+		log_set_level(LOG_LEVEL_SILENT);
+	return log_get_level() != LOG_LEVEL_SILENT;
+}
+
+/* 0 without the variable. False: it is no number of a descriptor. */
+static bool inherited(const char *variable, int *ret_fd)
+{
+	const char *text = getenv(variable);
+	uint64_t number = 0;
+
+	*ret_fd = 0;
+	if (!text || !*text)
+		return true;
+	if (text_to_u64(text, INT_MAX, &number) || number <= STDERR_FILENO)
+		return false;
+	*ret_fd = (int)number;
+	return true;
+}
+
+static int run_in_background(struct standalone_options *options, bool keeps_output)
 {
 	struct state_report report;
 	int error = state_daemon_begin(NULL, &options->daemon, &report);
 
 	if (error)
 		return cmd_fail("cannot go to the background: %s", strerror(-error));
+	if (keeps_output)
+		state_daemon_keep_output(options->daemon);
 	if (options->daemon)
 		exit(standalone_run(options));
 	return report.exit_code ? cmd_fail("%s", report.message) : CMD_OK;
@@ -38,7 +77,8 @@ static int run_in_background(struct standalone_options *options)
 int cmd_wg(int argc, char **argv)
 {
 	struct standalone_options options = {0};
-	bool is_foreground = false;
+	const char *process = getenv("WG_PROCESS_FOREGROUND");
+	bool is_foreground = process && !strcmp(process, "1"), keeps_output;
 	const struct cmd_option syntax_options[] = {{"foreground", 'f', CMD_FLAG, &is_foreground}};
 	const struct cmd_syntax syntax = {
 		"wayleave wg", help, syntax_options, array_size(syntax_options), 1, 1};
@@ -51,7 +91,11 @@ int cmd_wg(int argc, char **argv)
 		return cmd_usage_error("wayleave wg", "'%s' cannot be the name of an interface",
 				       argv[1]);
 	options.interface = argv[1];
+	if (!inherited("WG_TUN_FD", &options.tun_fd) || !inherited("WG_UAPI_FD", &options.uapi_fd))
+		return cmd_fail(
+			"WG_TUN_FD and WG_UAPI_FD are numbers of open descriptors from 3 on");
+	keeps_output = choose_log_level();
 	if (is_foreground)
 		return standalone_run(&options) ? CMD_FAILED : CMD_OK;
-	return run_in_background(&options);
+	return run_in_background(&options, keeps_output);
 }

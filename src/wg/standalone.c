@@ -21,6 +21,7 @@
 
 struct standalone {
 	const struct standalone_options *options;
+	const char *interface; /* of the options, or of the inherited descriptor */
 	struct state_lock *lock;
 	struct loop *loop;
 	struct builtin *builtin;
@@ -51,7 +52,7 @@ static void on_signal(void *owner, int signal)
 {
 	struct standalone *standalone = owner;
 
-	log_info("stopped interface=%s signal=%d", standalone->options->interface, signal);
+	log_info("stopped interface=%s signal=%d", standalone->interface, signal);
 	loop_stop(standalone->loop);
 }
 
@@ -59,7 +60,7 @@ static void on_interface_gone(void *owner)
 {
 	struct standalone *standalone = owner;
 
-	log_info("interface-gone interface=%s", standalone->options->interface);
+	log_info("interface-gone interface=%s", standalone->interface);
 	loop_stop(standalone->loop);
 }
 
@@ -67,7 +68,7 @@ static void on_socket_gone(void *owner)
 {
 	struct standalone *standalone = owner;
 
-	log_info("socket-gone interface=%s path=%s", standalone->options->interface,
+	log_info("socket-gone interface=%s path=%s", standalone->interface,
 		 serve_path(standalone->serve));
 	loop_stop(standalone->loop);
 }
@@ -110,6 +111,8 @@ static int device_error(const struct standalone *standalone, int error)
 {
 	const char *interface = standalone->options->interface;
 
+	if (standalone->options->tun_fd)
+		return fail(standalone, "WG_TUN_FD is no TUN interface without packet information");
 	switch (-error) {
 	case EBUSY:
 		return fail(
@@ -132,17 +135,22 @@ static int device_error(const struct standalone *standalone, int error)
 static int open_device(struct standalone *standalone)
 {
 	const struct builtin_options options = {.interface = standalone->options->interface,
-						.limits = standalone->options->limits};
+						.limits = standalone->options->limits,
+						.tun_fd = standalone->options->tun_fd};
 	const struct builtin_events events = {.owner = standalone, .on_gone = on_interface_gone};
 	int error = builtin_new(standalone->loop, &options, &events, &standalone->builtin);
 
-	return error ? device_error(standalone, error) : 0;
+	if (error)
+		return device_error(standalone, error);
+	standalone->interface = builtin_interface(standalone->builtin);
+	return 0;
 }
 
 static int open_socket(struct standalone *standalone)
 {
-	const struct serve_options options = {.builtin = standalone->builtin};
-	const char *interface = standalone->options->interface;
+	const struct serve_options options = {.builtin = standalone->builtin,
+					      .fd = standalone->options->uapi_fd};
+	const char *interface = standalone->interface;
 	int error = serve_new(standalone->loop, &options, &standalone->serve);
 
 	if (error == -EADDRINUSE)
@@ -150,6 +158,8 @@ static int open_socket(struct standalone *standalone)
 			    "another program serves " UAPI_FOLDER "/%s.sock; interface names must "
 			    "differ, also between network namespaces",
 			    interface);
+	if (error && options.fd)
+		return fail(standalone, "WG_UAPI_FD is no Unix socket that listens under a name");
 	if (!error)
 		error = watch_new(standalone->loop, serve_path(standalone->serve), on_socket_gone,
 				  standalone, &standalone->watch);
@@ -169,7 +179,7 @@ static int start(struct standalone *standalone)
 
 static void serve(struct standalone *standalone)
 {
-	log_info("started interface=%s port=%u", standalone->options->interface,
+	log_info("started interface=%s port=%u", standalone->interface,
 		 port_number(builtin_port(standalone->builtin)));
 	loop_run(standalone->loop);
 }
@@ -187,7 +197,7 @@ static void stop(struct standalone *standalone)
 int standalone_run(const struct standalone_options *options)
 {
 	static const struct rlimit no_core = {0, 0};
-	struct standalone standalone = {.options = options};
+	struct standalone standalone = {.options = options, .interface = options->interface};
 	int exit_code = 0;
 
 	setrlimit(RLIMIT_CORE, &no_core);

@@ -7,6 +7,9 @@ struct wg_limits;
 
 struct standalone_options {
 	const char *interface;
+	/* Inherited descriptors of the interface and of the listening socket of wg(8), in place of
+	 * our own; 0 = none. */
+	int tun_fd, uapi_fd;
 	struct state_daemon *daemon;    /* told when the socket is ready; NULL in the foreground */
 	const struct wg_limits *limits; /* of sessions; NULL = WireGuard's own */
 };

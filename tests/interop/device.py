@@ -8,6 +8,7 @@ import subprocess
 from harness import binary, wait_for
 from machine import WG
 from packages import BACKPORTS, unpacked
+from uapi import talk
 
 UAPI_FOLDER = "/var/run/wireguard"
 START_SECONDS = 10
@@ -65,14 +66,16 @@ class Device:
             return file.read()
 
     def environment(self):
-        return dict(os.environ, LOG_LEVEL="verbose", WAYLEAVE_RUN_DIR=self.host.network.folder)
+        """LOG_LEVEL would keep the output of a daemon open, and who reads it to its end would wait."""
+        return dict(os.environ, LOG_LEVEL="", WAYLEAVE_RUN_DIR=self.host.network.folder)
 
-    def start(self):
-        """Its process, socket, addresses, up."""
+    def start(self, pass_fds=(), **variables):
+        """Its process, socket, addresses, up. variables: of its environment."""
         with open(self.log_path, "ab") as log:
             self.process = self.host.spawn(
                 *self.implementation(self.interface),
-                env=self.environment(),
+                env=dict(self.environment(), **{"LOG_LEVEL": "verbose", **variables}),
+                pass_fds=pass_fds,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -92,7 +95,11 @@ class Device:
         self.wg("set", self.interface, *words, input=self.private_key)
 
     def answers(self):
-        return self.wg("show", self.interface, check=False).returncode == 0
+        """Asked without wg(8), which removes a socket that is bound and does not listen yet."""
+        try:
+            return talk(self.socket, b"get=1\n\n").endswith(b"errno=0\n\n")
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
 
     def moved(self):
         """To be called when its host has other addresses."""

@@ -3,12 +3,12 @@
 import base64
 import os
 import signal
-import socket
 import stat
 
 import pytest
 from device import END_SECONDS, START_SECONDS, UAPI_FOLDER, Device, keys, preshared_key, wayleave
 from harness import binary, first_reply, wait_for
+from uapi import talk
 
 pytestmark = pytest.mark.needs("wg")
 
@@ -120,31 +120,16 @@ def test_a_port_in_use_is_refused_and_nothing_changes(device):
     assert device.wg("show", device.interface, "listen-port").stdout.strip() == str(device.port)
 
 
-def talk(device, request):
-    """The raw answer of the UAPI socket."""
-    with socket.socket(socket.AF_UNIX) as uapi:
-        uapi.settimeout(5)
-        uapi.connect(device.socket)
-        uapi.sendall(request)
-        answer = b""
-        while not answer.endswith(b"\n\n"):
-            part = uapi.recv(65536)
-            if not part:
-                break
-            answer += part
-    return answer
-
-
 def test_a_bad_request_changes_nothing(device):
     public = keys()[1].encode()
-    before = talk(device, b"get=1\n\n")
+    before = talk(device.socket, b"get=1\n\n")
     assert before.endswith(b"errno=0\n\n")
     peer = b"public_key=" + base64.b64decode(public).hex().encode()
     for line in (b"nonsense=1", b"allowed_ip=10.0.0.0/64", b"endpoint=somewhere:5", b"fwmark=5"):
-        answer = talk(device, b"set=1\nlisten_port=7000\n" + peer + b"\n" + line + b"\n\n")
+        answer = talk(device.socket, b"set=1\nlisten_port=7000\n" + peer + b"\n" + line + b"\n\n")
         assert answer == b"errno=-22\n\n", line
-    assert talk(device, b"get=2\n\n") == b"errno=-71\n\n"
-    assert talk(device, b"get=1\n\n") == before
+    assert talk(device.socket, b"get=2\n\n") == b"errno=-71\n\n"
+    assert talk(device.socket, b"get=1\n\n") == before
 
 
 def test_the_socket_is_for_root_only(device):

@@ -189,7 +189,12 @@ static int open_interface(struct builtin *builtin, const struct builtin_options 
 		.without_udp_gso = options->without_udp_gso,
 	};
 
-	return tun_open(&tun_options, &builtin->worker.tun);
+	int mtu, result = options->tun_fd ? tun_adopt(options->tun_fd, &builtin->worker.tun)
+					  : tun_open(&tun_options, &builtin->worker.tun);
+
+	if (!result && options->tun_fd && (mtu = tun_mtu(builtin->worker.tun)) > 0)
+		builtin->mtu = (size_t)mtu;
+	return result;
 }
 
 static int open_port(struct builtin *builtin, const struct builtin_options *options)

@@ -38,8 +38,11 @@ struct builtin_stamp_store {
 
 struct builtin_options {
 	const char *interface; /* "wl0", or with %d */
-	uint16_t mtu;          /* 0 = BUILTIN_MTU_DEFAULT */
-	uint16_t listen_port;  /* 0 = any */
+	/* An inherited TUN descriptor in place of `interface`; it stays as it is, MTU included. 0 =
+	 * none. */
+	int tun_fd;
+	uint16_t mtu;         /* 0 = BUILTIN_MTU_DEFAULT */
+	uint16_t listen_port; /* 0 = any */
 	uint32_t fwmark;
 	bool without_vnet_header, without_udp_gso; /* towards TUN */
 	bool without_gso, without_gro;             /* towards UDP */
@@ -69,7 +72,8 @@ struct builtin_events {
 	void (*on_gone)(void *owner);
 };
 
-/* 0 or -errno: those of tun_open() and port_new(), -EINVAL for a bad MTU. events is copied. */
+/* 0 or -errno: those of tun_open() or tun_adopt(), and port_new(), -EINVAL for a bad MTU. events is
+ * copied. */
 int builtin_new(struct loop *loop, const struct builtin_options *options,
 		const struct builtin_events *events, struct builtin **ret_builtin);
 /* Wipes all keys, removes the interface and closes the port. NULL is fine. */

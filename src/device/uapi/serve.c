@@ -13,7 +13,6 @@ struct serve {
 	struct loop *loop;
 	struct control control;
 	struct ctl_server *server;
-	char *path;
 };
 
 static uint64_t realtime_nsec(void)
@@ -32,19 +31,26 @@ static void on_request(void *owner, const char *request, size_t size, struct buf
 		       answer);
 }
 
+static int listen_at_name(struct serve *serve, const char *interface)
+{
+	auto_free char *path = state_path(UAPI_FOLDER, interface, ".sock");
+	int error = state_make_folder(UAPI_FOLDER, 0755);
+
+	return error ? error : ctl_listen_raw(serve->loop, path, on_request, serve, &serve->server);
+}
+
 int serve_new(struct loop *loop, const struct serve_options *options, struct serve **ret_serve)
 {
 	struct serve *serve = new (struct serve);
-	int error = state_make_folder(UAPI_FOLDER, 0755);
+	int error;
 
 	serve->loop = loop;
 	serve->control = (struct control){.builtin = options->builtin,
 					  .fwmark = options->fwmark,
 					  .on_refused = options->on_refused,
 					  .owner = options->owner};
-	serve->path = state_path(UAPI_FOLDER, builtin_interface(options->builtin), ".sock");
-	if (!error)
-		error = ctl_listen_raw(loop, serve->path, on_request, serve, &serve->server);
+	error = options->fd ? ctl_adopt_raw(loop, options->fd, on_request, serve, &serve->server)
+			    : listen_at_name(serve, builtin_interface(options->builtin));
 	if (error) {
 		serve_free(serve);
 		return error;
@@ -59,11 +65,10 @@ void serve_free(struct serve *serve)
 		return;
 	if (serve->server)
 		ctl_server_free(serve->server);
-	free(serve->path);
 	free(serve);
 }
 
 const char *serve_path(const struct serve *serve)
 {
-	return serve->path;
+	return ctl_server_path(serve->server);
 }

@@ -57,6 +57,11 @@ int ctl_listen(struct loop *loop, const char *path, ctl_on_request *on_request, 
 /* The same with mode 0600. */
 int ctl_listen_raw(struct loop *loop, const char *path, ctl_on_raw_request *on_request, void *owner,
 		   struct ctl_server **ret_server);
+/* The same on an inherited socket that listens, and has a name (WG_UAPI_FD); its mode stays. Takes
+ * the descriptor over only when it succeeds. 0 or -errno: -ENOTSOCK, -EINVAL. */
+int ctl_adopt_raw(struct loop *loop, int fd, ctl_on_raw_request *on_request, void *owner,
+		  struct ctl_server **ret_server);
+const char *ctl_server_path(const struct ctl_server *server);
 /* Closes all clients (open replies get their on_closed) and removes the socket file if it is still
  * ours. Never from inside on_request. */
 void ctl_server_free(struct ctl_server *server);

@@ -22,11 +22,15 @@ enum ctl_split ctl_split_raw(const char *data, size_t size, size_t searched, siz
 
 /* ---- socket files ---- */
 
+#define CTL_PATH_SIZE (sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1)
+
 /* 0 or -ENAMETOOLONG. */
 int ctl_socket_address(const char *path, struct sockaddr_un *ret_address);
 /* A listening, non-blocking socket under this name; with a group that exists mode 0660, else 0600.
  * ret_identity is for ctl_socket_remove(). Errors as ctl_listen(). */
 int ctl_socket_listen(const char *path, const char *group, int *ret_fd, struct stat *ret_identity);
+/* Of an inherited socket: it listens, and its name is told. 0, -ENOTSOCK, or -EINVAL. */
+int ctl_socket_inspect(int fd, char ret_path[CTL_PATH_SIZE], struct stat *ret_identity);
 /* Removes the name when it still is the same file. */
 void ctl_socket_remove(const char *path, const struct stat *identity);
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -376,16 +377,13 @@ static void on_rested(void *owner, usec_t now)
 	loop_change(&server->source, EPOLLIN);
 }
 
-static int server_new(struct loop *loop, const char *path, const char *group,
+static int server_new(struct loop *loop, int fd, const char *path, const struct stat *identity,
 		      struct ctl_server **ret_server)
 {
 	struct ctl_server *server = new (struct ctl_server);
-	int fd, error = ctl_socket_listen(path, group, &fd, &server->identity);
+	int error;
 
-	if (error) {
-		free(server);
-		return error;
-	}
+	server->identity = *identity;
 	server->loop = loop;
 	server->path = memory_copy_text(path);
 	server->deadline = CTL_DEADLINE;
@@ -402,10 +400,19 @@ static int server_new(struct loop *loop, const char *path, const char *group,
 	return 0;
 }
 
+static int listen_new(struct loop *loop, const char *path, const char *group,
+		      struct ctl_server **ret_server)
+{
+	struct stat identity;
+	int fd, error = ctl_socket_listen(path, group, &fd, &identity);
+
+	return error ? error : server_new(loop, fd, path, &identity, ret_server);
+}
+
 int ctl_listen(struct loop *loop, const char *path, ctl_on_request *on_request, void *owner,
 	       struct ctl_server **ret_server)
 {
-	int error = server_new(loop, path, CTL_GROUP, ret_server);
+	int error = listen_new(loop, path, CTL_GROUP, ret_server);
 
 	if (error)
 		return error;
@@ -417,13 +424,37 @@ int ctl_listen(struct loop *loop, const char *path, ctl_on_request *on_request, 
 int ctl_listen_raw(struct loop *loop, const char *path, ctl_on_raw_request *on_request, void *owner,
 		   struct ctl_server **ret_server)
 {
-	int error = server_new(loop, path, NULL, ret_server);
+	int error = listen_new(loop, path, NULL, ret_server);
 
 	if (error)
 		return error;
 	(*ret_server)->on_raw = on_request;
 	(*ret_server)->owner = owner;
 	return 0;
+}
+
+int ctl_adopt_raw(struct loop *loop, int fd, ctl_on_raw_request *on_request, void *owner,
+		  struct ctl_server **ret_server)
+{
+	char path[CTL_PATH_SIZE];
+	struct stat identity;
+	int flags = fcntl(fd, F_GETFL), error = ctl_socket_inspect(fd, path, &identity);
+
+	if (!error &&
+	    (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)))
+		error = -errno;
+	if (!error)
+		error = server_new(loop, fd, path, &identity, ret_server);
+	if (error)
+		return error;
+	(*ret_server)->on_raw = on_request;
+	(*ret_server)->owner = owner;
+	return 0;
+}
+
+const char *ctl_server_path(const struct ctl_server *server)
+{
+	return server->path;
 }
 
 void ctl_server_set_deadline(struct ctl_server *server, usec_t deadline)

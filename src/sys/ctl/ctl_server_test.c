@@ -455,6 +455,26 @@ static void a_raw_connection_carries_many_requests(void **state)
 	stop(daemon);
 }
 
+static void an_inherited_socket_serves_like_our_own(void **state)
+{
+	struct daemon *daemon = new (struct daemon);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd, listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/" PATH, test_folder);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	daemon->loop = loop_new();
+	assert_int_equal(ctl_adopt_raw(daemon->loop, listener, on_raw, daemon, &daemon->server), 0);
+	assert_string_equal(ctl_server_path(daemon->server), address.sun_path);
+	fd = connected(PATH);
+	say(fd, "get=1\n\n");
+	turn_until(daemon->loop, daemon->requests == 1);
+	shutdown(fd, SHUT_WR);
+	expect_answer(daemon, fd, "size=6\nerrno=0\n\n");
+	stop(daemon);
+}
+
 static void a_raw_client_may_wait_between_requests_but_not_within(void **state)
 {
 	struct daemon *daemon = started_raw();
@@ -537,6 +557,7 @@ int main(void)
 		cmocka_unit_test(places_are_kept_for_root),
 		cmocka_unit_test(without_descriptors_the_server_rests_and_goes_on),
 		cmocka_unit_test(a_raw_connection_carries_many_requests),
+		cmocka_unit_test(an_inherited_socket_serves_like_our_own),
 		cmocka_unit_test(a_raw_client_may_wait_between_requests_but_not_within),
 		cmocka_unit_test(the_next_raw_request_waits_until_the_answer_is_taken),
 		cmocka_unit_test(a_raw_request_is_bounded),

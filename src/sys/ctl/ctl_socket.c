@@ -108,6 +108,23 @@ int ctl_socket_listen(const char *path, const char *group, int *ret_fd, struct s
 	return 0;
 }
 
+int ctl_socket_inspect(int fd, char ret_path[CTL_PATH_SIZE], struct stat *ret_identity)
+{
+	struct sockaddr_un address = {0};
+	socklen_t address_size = sizeof(address), size = sizeof(int);
+	int listens = 0, type = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+	    getsockname(fd, (struct sockaddr *)&address, &address_size))
+		return errno == ENOTSOCK || errno == EBADF ? -ENOTSOCK : -errno;
+	snprintf(ret_path, CTL_PATH_SIZE, "%.*s", (int)sizeof(address.sun_path), address.sun_path);
+	if (!listens || type != SOCK_STREAM || address.sun_family != AF_UNIX || *ret_path != '/' ||
+	    lstat(ret_path, ret_identity))
+		return -EINVAL;
+	return 0;
+}
+
 void ctl_socket_remove(const char *path, const struct stat *identity)
 {
 	struct stat status;

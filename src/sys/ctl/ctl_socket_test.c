@@ -131,6 +131,29 @@ static void another_file_of_that_name_is_not_removed(void **state)
 	close(other);
 }
 
+static void only_a_unix_socket_that_listens_under_a_name_is_inherited(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char path[CTL_PATH_SIZE], expected[CTL_PATH_SIZE];
+	struct stat identity;
+	int file = open("/dev/null", O_RDONLY), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	assert_int_equal(ctl_socket_inspect(-1, path, &identity), -ENOTSOCK);
+	assert_int_equal(ctl_socket_inspect(file, path, &identity), -ENOTSOCK);
+	assert_int_equal(ctl_socket_inspect(fd, path, &identity), -EINVAL);
+	snprintf(expected, sizeof(expected), "%s/a.sock", test_folder);
+	strcpy(address.sun_path, expected);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(ctl_socket_inspect(fd, path, &identity), -EINVAL);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(ctl_socket_inspect(fd, path, &identity), 0);
+	assert_string_equal(path, expected);
+	ctl_socket_remove("a.sock", &identity);
+	assert_int_equal(ctl_socket_inspect(fd, path, &identity), -EINVAL);
+	close(fd);
+	close(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +163,7 @@ int main(void)
 		cmocka_unit_test(a_stale_socket_is_replaced),
 		cmocka_unit_test(what_is_no_socket_is_never_replaced),
 		cmocka_unit_test(errors_have_their_own_numbers),
+		cmocka_unit_test(only_a_unix_socket_that_listens_under_a_name_is_inherited),
 		cmocka_unit_test(another_file_of_that_name_is_not_removed),
 	};
 

@@ -15,7 +15,7 @@
 
 struct state_daemon {
 	int fd; /* to the command: one packet with the report */
-	bool has_log;
+	bool keeps_output;
 };
 
 static int replace_descriptor(const char *path, int flags, int target)
@@ -56,11 +56,17 @@ static int send_report(struct state_daemon *daemon, int exit_code, const char *m
 		error = errno == ECONNRESET ? -EPIPE : -errno;
 	/* Nobody waits for an answer from here on: a pipe that the command's caller reads to its
 	 * end must not stay open. */
-	if (!daemon->has_log)
+	if (!daemon->keeps_output)
 		replace_output("/dev/null");
 	close(daemon->fd);
 	free(daemon);
 	return error;
+}
+
+void state_daemon_keep_output(struct state_daemon *daemon)
+{
+	if (daemon)
+		daemon->keeps_output = true;
 }
 
 int state_daemon_ready(struct state_daemon *daemon, const char *message)
@@ -136,7 +142,7 @@ int state_daemon_begin(const char *log_path, struct state_daemon **ret_daemon,
 	if (!child) {
 		close(ends[0]);
 		*ret_daemon = new (struct state_daemon);
-		**ret_daemon = (struct state_daemon){.fd = ends[1], .has_log = log_path};
+		**ret_daemon = (struct state_daemon){.fd = ends[1], .keeps_output = log_path};
 		become_daemon(*ret_daemon);
 		settle(*ret_daemon, log_path);
 		return 0;

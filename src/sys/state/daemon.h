@@ -22,6 +22,8 @@ struct state_report {
  * message that says so. 0 or -errno (then there is no daemon). */
 int state_daemon_begin(const char *log_path, struct state_daemon **ret_daemon,
 		       struct state_report *ret_report);
+/* Without a log_path: stdout and stderr stay for good. NULL is fine. */
+void state_daemon_keep_output(struct state_daemon *daemon);
 /* Each frees the daemon and lets the command go on; NULL (running in the foreground) is fine. 0, or
  * -EPIPE when the command is gone (interrupted by its user): the daemon decides what that means. */
 int state_daemon_ready(struct state_daemon *daemon, const char *message);
