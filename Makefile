@@ -24,6 +24,9 @@ bench: all
 fuzz:
 	tools/fuzz $(SECONDS)
 
+mutate:
+	tools/mutate
+
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
@@ -36,4 +39,4 @@ lint:
 clean:
 	rm -rf $(BUILD) build-cache build-fuzz build-lint
 
-.PHONY: all test check demo bench fuzz install format lint clean
+.PHONY: all test check demo bench fuzz mutate install format lint clean
