@@ -246,7 +246,7 @@ static void a_bucket_refills_and_never_holds_more_than_its_burst(void **state)
 	struct rendezvous_node *one = add_linked(bench, 1), *others[20];
 	unsigned met = 0;
 
-	for (uint8_t i = 0; i < array_size(others); i++)
+	for (size_t i = 0; i < array_size(others); i++)
 		others[i] = add_linked(bench, (uint8_t)(10 + i));
 	bench->now += USEC_PER_HOUR;
 	for (size_t i = 0; i < 10; i++)
@@ -287,7 +287,7 @@ static void every_address_of_both_counts_as_a_target(void **state)
 		struct rendezvous_node *nodes[4];
 		unsigned met = 0;
 
-		for (uint8_t i = 0; i < array_size(nodes); i++)
+		for (size_t i = 0; i < array_size(nodes); i++)
 			nodes[i] = add_linked(bench, (uint8_t)(1 + i));
 		/* The victim stands second in the first one's record. */
 		send_report(bench, nodes[0], "198.51.100.99:53");
