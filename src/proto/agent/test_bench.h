@@ -367,13 +367,16 @@ static inline void bench_change(struct bench *bench, const struct bench_member *
 static inline void bench_run(struct bench *bench, usec_t duration)
 {
 	usec_t until = bench->now + duration;
+	unsigned at_once = 0;
 
 	while (agent_deadline(bench->agent) <= until) {
 		if (agent_deadline(bench->agent) > bench->now)
 			bench->now = agent_deadline(bench->agent);
 		agent_tick(bench->agent, bench->now);
-		if (agent_deadline(bench->agent) <= bench->now)
-			abort(); /* the daemon would spin */
+		at_once = agent_deadline(bench->agent) <= bench->now ? at_once + 1 : 0;
+		/* What a tick brings about may be due at once; more, and the daemon would spin. */
+		if (at_once > 2)
+			abort();
 	}
 	bench->now = until;
 }
