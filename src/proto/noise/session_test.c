@@ -237,8 +237,13 @@ static void meet(struct shared *shared, void (*prepare)(struct shared *shared))
 		atomic_store(&shared->round, round + 1);
 		return;
 	}
-	while (atomic_load(&shared->round) == round)
-		sched_yield();
+	/* On a busy machine a yield alone may keep the last one from running for long. */
+	for (int turns = 0; atomic_load(&shared->round) == round; turns++) {
+		if (turns < 1000)
+			sched_yield();
+		else
+			nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+	}
 }
 
 static void prepare_nothing(struct shared *shared)
