@@ -4,11 +4,14 @@
 """
 
 import base64
+import contextlib
 import os
 import socket
+import sqlite3
 
 import pytest
-from harness import Hub, Node, first_reply
+from harness import Hub, Node, first_reply, wait_for
+from harness.daemon import ROOT
 
 HUB = "203.0.113.10"
 CONTROL_PORT = 51821
@@ -106,19 +109,22 @@ def test_the_public_address_has_no_control_port(net, hub, a):
 
 
 def test_secrets_appear_nowhere(net, hub, a):
-    """Private keys, tokens and the site secret: not in arguments, logs, status, nor the database."""
+    """Private keys, tokens and the site secret: not in arguments, environments, logs, status, nor the database.
+    The daemons run first as people start them, then as the systemd units do, whose journal is their stderr."""
     tokens = [hub.token(), hub.token(), hub.token("--reusable")]
     b, c = (Node(net.public(name, address), name) for name, address in (("b", "203.0.113.30"), ("c", "203.0.113.40")))
     b.join(tokens[0], options=("--verbose",))
     c.process = c.spawn("up", tokens[1], "-i", c.interface, "--foreground", "--verbose")
     c.await_hub()
     assert first_reply(b.host, c.address, 5)
+    run_as_units(hub, a, b, c)
+    assert first_reply(b.host, c.address, 10)
     secrets = {}
     for token in tokens:
         secrets |= forms_of_join(token)
     for daemon in hub, a, b, c:
         secrets |= forms_of("private key of " + daemon.name, private_key(daemon))
-    places = {"argv " + path: content for path, content in arguments()}
+    places = dict(arguments_and_environments())
     for daemon in hub, a, b, c:
         places["log of " + daemon.name] = daemon.log().encode()
     for node in a, b, c:
@@ -127,12 +133,17 @@ def test_secrets_appear_nowhere(net, hub, a):
             places[f"status of {node.name} {words}"] = (done.stdout + done.stderr).encode()
     for words in ("node", "list"), ("token", "list"), ("node", "show", "a"):
         places[f"hub {words}"] = hub.hub(*words).stdout.encode()
-    for path, content in files_below(hub.state):
-        places[path] = content
-    database = [name for name in places if name.startswith(hub.state)]
-    assert database and len(places) > 20, "the search must have something to search"
+    for words in ("status",), ("status", "--json"), ("log",), ("log", "--json"):
+        places[f"hub {words}"] = hub.hub(*words).stdout.encode()
+    for daemon in hub, a, b, c:
+        places |= dict(files_below(daemon.state))
+    places["dump of hub.db"] = dump(os.path.join(hub.state, "hub.db"))
+    for daemon in hub, a, b, c:
+        assert any(name.startswith(daemon.state) for name in places), "the search must have something to search"
+        for name in "cmdline", "environ":
+            assert places[f"/proc/{daemon.process.pid}/{name}"]
     found = [(what, where) for what, form in secrets.items() for where, content in places.items() if form in content]
-    found = [hit for hit in found if not is_rightful(*hit, hub)]
+    found = [hit for hit in found if not is_rightful(*hit)]
     assert not found
     assert b"203.0.113" in places["log of a"] + places["log of hub"], "the logs are not just empty"
 
@@ -146,9 +157,34 @@ def test_files_with_secrets_are_for_the_owner_only(hub, a):
                     assert os.stat(path).st_mode & 0o077 == 0, path
 
 
-def is_rightful(what, where, hub):
-    """The site secret belongs to the network's state, which the hub must keep."""
-    return what.startswith("site secret") and where.startswith(hub.state)
+def is_rightful(what, where):
+    """The site secret belongs to the network's state, which the hub must keep, and to each node's map."""
+    return what.startswith("site secret") and (".map" in where or "hub.db" in where)
+
+
+def run_as_units(hub, *nodes):
+    """Again, by the words of data/systemd. The hub's interface has a name of its own here, that is all."""
+    for daemon in hub, *nodes:
+        daemon.stop()
+    hub.process = hub.spawn(*unit_words("wayleave-hub.service.in"), "-i", hub.interface)
+    for node in nodes:
+        words = [node.interface if word == "%i" else word for word in unit_words("wayleave@.service.in")]
+        node.process = node.spawn(*words)
+    for node in nodes:
+        wait_for(node.is_connected, 20, f"{node.name} to be connected")
+
+
+def unit_words(name):
+    """What follows the program in ExecStart."""
+    with open(os.path.join(ROOT, "data", "systemd", name), encoding="utf-8") as unit:
+        line = next(line for line in unit if line.startswith("ExecStart="))
+    return line.split()[1:]
+
+
+def dump(path):
+    """As `sqlite3 hub.db .dump` writes it."""
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        return "\n".join(database.iterdump()).encode()
 
 
 def forms_of(name, raw):
@@ -189,15 +225,15 @@ def _config_value(daemon, name):
     return base64.b64decode(line.split("=", 1)[1].strip())
 
 
-def arguments():
-    """The command line of every process on the machine."""
-    for process in os.listdir("/proc"):
-        if process.isdigit():
+def arguments_and_environments():
+    """Of every process on the machine."""
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        for name in "cmdline", "environ":
             try:
-                with open(f"/proc/{process}/cmdline", "rb") as file:
-                    yield process, file.read()
+                with open(f"/proc/{process}/{name}", "rb") as file:
+                    yield f"/proc/{process}/{name}", file.read()
             except OSError:
-                pass  # ended meanwhile
+                pass  # ended meanwhile, or the kernel's
 
 
 def files_below(folder):
