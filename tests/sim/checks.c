@@ -259,6 +259,8 @@ static void check_node(struct node *node)
 	if (devices + 1 != node->device->wg->peer_count)
 		mesh_fail(node->mesh, "%s: %zu peers with a device, %zu in the device", node->name,
 			  devices + 1, node->device->wg->peer_count);
+	if (agent->counters.appointments_unknown)
+		mesh_fail(node->mesh, "%s: an appointment with somebody unknown", node->name);
 	if (agent->counters.messages_malformed || agent->counters.datagrams[PAIR_MALFORMED])
 		mesh_fail(node->mesh, "%s: something malformed came", node->name);
 }

@@ -12,12 +12,13 @@
 #define PAIR_MOST          2 /* one by turn, one because somebody moved */
 #define PAIR_LONG_WINDOW   (60 * USEC_PER_SEC)
 #define PAIR_LONG_MOST     8
-#define REQUEST_WINDOW     (10 * USEC_PER_SEC)
+/* Shorter than what a pair waits, or pairs would limit a requester by themselves. */
+#define REQUEST_WINDOW     (2 * USEC_PER_SEC)
 /* Fixed windows: two of them may meet. */
 #define TARGET_MOST(limit) (2 * (limit))
 
 const struct rendezvous_limits hostile_limits = {
-	.request_burst = 8, .request_rate = 1, .target_limit = 6};
+	.request_burst = 4, .request_rate = 1, .target_limit = 4};
 
 /* Somebody on the internet; an address in many LANs; what is nobody's, or must never be sent to. */
 static const char *const lies[] = {

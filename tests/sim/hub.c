@@ -76,6 +76,8 @@ static void note_appointment(struct hub *hub, const struct key *from, const char
 
 	while (index < hub->mesh->node_count && strcmp(hub->mesh->nodes[index]->name, to))
 		index++;
+	if (!hub_has_link(hub, hub->mesh->nodes[index]))
+		mesh_fail(hub->mesh, "hub: an appointment with %s, which has no link", to);
 	if (hub->appointment_count == hub->appointment_room) {
 		hub->appointment_room = hub->appointment_room * 2 + 64;
 		hub->appointments = memory_resize(hub->appointments, hub->appointment_room,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "proto/rendezvous/rendezvous.h"
 
 /* As in src/node. */
 #define LINK_RETRY            (250 * USEC_PER_MSEC)
@@ -262,16 +263,22 @@ static void on_open(void *owner)
 	agent_link_up(node->agent, now_of(node));
 }
 
-/* Whatever the other side's link is like, nobody has to wait long for an appointment. */
+/* Whatever the other side's link is like, nobody has to wait long for an appointment, or to
+ * ask for one. */
 static void check_message(struct node *node, const uint8_t *data, size_t size)
 {
 	struct reader reader = reader_over(data, size);
+	uint8_t kind = message_kind_read(&reader);
 	struct appointment appointment;
+	struct refused refused;
 
-	if (message_kind_read(&reader) == MESSAGE_APPOINTMENT &&
-	    appointment_read(&reader, &appointment) && appointment.delay_ms > DELAY_MOST)
+	if (kind == MESSAGE_APPOINTMENT && appointment_read(&reader, &appointment) &&
+	    appointment.delay_ms > DELAY_MOST)
 		mesh_fail(node->mesh, "%s: an appointment in %u ms", node->name,
 			  appointment.delay_ms);
+	if (kind == MESSAGE_REFUSED && refused_read(&reader, &refused) &&
+	    refused.retry_ms > RENDEZVOUS_PAIR_INTERVAL_MAX / USEC_PER_MSEC)
+		mesh_fail(node->mesh, "%s: no appointment for %u ms", node->name, refused.retry_ms);
 }
 
 static void on_message(void *owner, const uint8_t *data, size_t size)
@@ -470,6 +477,7 @@ void node_talk(struct node *node, usec_t interval)
 
 /* ---- malice ---- */
 
+/* Itself too. */
 static void request_everybody(struct node *node, usec_t now)
 {
 	node->next_request = now + USEC_PER_SEC / node->malice.requests_per_second;
@@ -479,8 +487,6 @@ static void request_everybody(struct node *node, usec_t now)
 		uint8_t bytes[1 + KEY_SIZE];
 		struct writer writer = writer_over(bytes, sizeof(bytes));
 
-		if (node->mesh->nodes[i] == node)
-			continue;
 		connect_write(&writer, &node->mesh->nodes[i]->public_key);
 		stream_send(node->stream, bytes, writer.position);
 	}
