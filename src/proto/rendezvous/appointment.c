@@ -54,12 +54,10 @@ static struct rendezvous_pair *pair_find(struct rendezvous *rendezvous, const st
 	return oldest;
 }
 
-/* 0 when the pair may meet now, else how long it has to wait. */
+/* 0 when the pair may meet now, else how long it has to wait. A new entry is all zeros. */
 static usec_t pair_wait(const struct rendezvous_pair *pair, usec_t now)
 {
-	if (!pair->last || now >= pair->last + pair->interval)
-		return 0;
-	return pair->last + pair->interval - now;
+	return usec_since(pair->last + pair->interval, now);
 }
 
 /* What was tried before one of them moved or came back proves nothing: then they need not wait,
@@ -73,8 +71,7 @@ static bool is_excused(const struct rendezvous_pair *pair, usec_t now,
 
 static void pair_met(struct rendezvous_pair *pair, usec_t now, bool has_been_excused)
 {
-	bool is_new = !pair->last || has_been_excused ||
-		      usec_since(now, pair->last) >= 2 * pair->interval;
+	bool is_new = has_been_excused || usec_since(now, pair->last) >= 2 * pair->interval;
 
 	if (has_been_excused)
 		pair->excused = now;
@@ -124,11 +121,9 @@ static void invite(struct rendezvous *rendezvous, struct rendezvous_node *to,
 static usec_t delay_of(const struct rendezvous_node *node, const struct rendezvous_node *other,
 		       bool is_first)
 {
-	usec_t latest = node->rtt > other->rtt ? node->rtt : other->rtt;
+	usec_t theirs = usec_earlier(other->rtt, RENDEZVOUS_DELAY_MAX);
 
-	if (latest > RENDEZVOUS_DELAY_MAX)
-		latest = RENDEZVOUS_DELAY_MAX;
-	return usec_since(latest, node->rtt) / 2 + (is_first ? 0 : RENDEZVOUS_OPEN_LEAD);
+	return usec_since(theirs, node->rtt) / 2 + (is_first ? 0 : RENDEZVOUS_OPEN_LEAD);
 }
 
 static void arrange(struct rendezvous *rendezvous, const struct rendezvous_pair *pair,

@@ -237,6 +237,22 @@ static void who_moves_all_the_time_gains_one_appointment_in_ten_seconds(void **s
 	bench_free(bench);
 }
 
+static void who_has_moved_just_after_boot_need_not_wait_either(void **state)
+{
+	struct bench *bench = bench_new(true, NULL);
+	struct address elsewhere = address_of("198.51.100.7:1000");
+	struct rendezvous_node *one, *two;
+
+	bench->now = USEC_PER_SEC;
+	one = add_linked(bench, 1);
+	two = add_linked(bench, 2);
+	assert_true(ask(bench, one, two));
+	bench->now += USEC_PER_SEC;
+	rendezvous_observe(&bench->rendezvous, bench->now, two, &elsewhere);
+	assert_true(ask(bench, one, two));
+	bench_free(bench);
+}
+
 static const struct rendezvous_limits small_limits = {
 	.request_burst = 3, .request_rate = 2, .target_limit = 1000};
 
@@ -391,6 +407,7 @@ int main(void)
 		cmocka_unit_test(without_appointments_all_are_refused),
 		cmocka_unit_test(who_asks_too_soon_is_told_how_long_to_wait),
 		cmocka_unit_test(who_has_moved_need_not_wait),
+		cmocka_unit_test(who_has_moved_just_after_boot_need_not_wait_either),
 		cmocka_unit_test(who_moves_all_the_time_gains_one_appointment_in_ten_seconds),
 		cmocka_unit_test(a_bucket_refills_and_never_holds_more_than_its_burst),
 		cmocka_unit_test(a_pair_that_has_to_wait_costs_nobody_a_token),
