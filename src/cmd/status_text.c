@@ -17,9 +17,9 @@ static const char *member_text(const json_t *object, const char *name, const cha
 }
 
 /* Addresses of one host without their full prefix lengths, joined by blanks. */
-static const char *addresses_text(const json_t *object, char *text, size_t size)
+static const char *prefixes_text(const json_t *list, char *text, size_t size)
 {
-	const json_t *list = json_object_get(object, "addresses"), *item;
+	const json_t *item;
 	size_t i, position = 0;
 
 	text_copy(text, size, "-");
@@ -39,6 +39,11 @@ static const char *addresses_text(const json_t *object, char *text, size_t size)
 						     position ? " " : "", address);
 	}
 	return text;
+}
+
+static const char *addresses_text(const json_t *object, char *text, size_t size)
+{
+	return prefixes_text(json_object_get(object, "addresses"), text, size);
 }
 
 static const char *delay_text(const json_t *object, char text[UNITS_TEXT_SIZE])
@@ -162,6 +167,47 @@ static void print_peers(const json_t *status, const json_t *before, double secon
 	table_done(&table);
 }
 
+static void add_wireguard_peer(struct table *table, const json_t *peer, const json_t *before,
+			       double seconds)
+{
+	const json_t *earlier = find_peer(before, member_text(peer, "public_key", ""));
+	char text[512], unit[UNITS_TEXT_SIZE];
+
+	table_add(table, member_text(peer, "public_key", "-"), COLOUR_NONE);
+	table_add(table, prefixes_text(json_object_get(peer, "allowed_ips"), text, sizeof(text)),
+		  COLOUR_NONE);
+	table_add(table, member_text(peer, "endpoint", "-"), COLOUR_NONE);
+	table_add(table, traffic_text(peer, earlier, "rx_bytes", seconds, unit), COLOUR_NONE);
+	table_add(table, traffic_text(peer, earlier, "tx_bytes", seconds, unit), COLOUR_NONE);
+	table_add(table, handshake_text(peer, unit), COLOUR_NONE);
+}
+
+/* A device alone (`wayleave wg`): no name, hub or map, and its peers have no paths. */
+static void print_wireguard(const json_t *status, const json_t *before, double seconds,
+			    bool has_colour, struct buffer *out)
+{
+	static const char *const titles[] = {"PEER", "ALLOWED", "ENDPOINT",
+					     "RX",   "TX",      "HANDSHAKE"};
+	const json_t *peers = json_object_get(status, "peers"), *peer;
+	struct table table;
+	size_t i;
+
+	table_print_coloured(member_text(status, "interface", "-"), COLOUR_BOLD, has_colour, out);
+	buffer_print(out, ": WireGuard on port %" JSON_INTEGER_FORMAT "\n  key      ",
+		     json_integer_value(json_object_get(status, "listen_port")));
+	table_print_coloured(member_text(status, "public_key", "none"), COLOUR_NONE, false, out);
+	buffer_print(out, "\n");
+	if (!json_array_size(peers))
+		return;
+	buffer_print(out, "\n");
+	table_init(&table, array_size(titles));
+	for (i = 0; i < array_size(titles); i++)
+		table_add(&table, titles[i], COLOUR_BOLD);
+	json_array_foreach(peers, i, peer) add_wireguard_peer(&table, peer, before, seconds);
+	table_print(&table, has_colour, out);
+	table_done(&table);
+}
+
 static void print_hub(const json_t *hub, bool has_colour, struct buffer *out)
 {
 	char addresses[512], unit[UNITS_TEXT_SIZE];
@@ -231,6 +277,10 @@ void status_print(const json_t *status, const json_t *before, double seconds, bo
 {
 	char addresses[512];
 
+	if (!strcmp(member_text(status, "role", "node"), "wg")) {
+		print_wireguard(status, before, seconds, has_colour, out);
+		return;
+	}
 	table_print_coloured(member_text(status, "interface", "-"), COLOUR_BOLD, has_colour, out);
 	buffer_print(out, ": ");
 	table_print_coloured(member_text(status, "name", "-"), COLOUR_NONE, false, out);

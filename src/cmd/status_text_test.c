@@ -221,6 +221,25 @@ static void colour_tells_direct_from_nothing(void **state)
 	json_decref(status);
 }
 
+static void a_device_alone_has_no_hub_and_no_paths(void **state)
+{
+	check("{'interface': 'wg0', 'role': 'wg', 'public_key': '" KEY "', 'device': 'builtin',"
+	      " 'listen_port': 51820, 'peers': [{'public_key': 'B', 'endpoint': '[2001:db8::1]:1',"
+	      " 'allowed_ips': ['10.9.0.2/32', '10.1.0.0/16'], 'last_handshake_s': 3.1,"
+	      " 'rx_bytes': 1239, 'tx_bytes': 5}, {'public_key': 'C', 'endpoint': null,"
+	      " 'allowed_ips': [], 'last_handshake_s': null, 'rx_bytes': 0, 'tx_bytes': 0}]}",
+	      NULL, 0, false,
+	      "wg0: WireGuard on port 51820\n"
+	      "  key      " KEY "\n"
+	      "\n"
+	      "PEER  ALLOWED               ENDPOINT         RX        TX   HANDSHAKE\n"
+	      "B     10.9.0.2 10.1.0.0/16  [2001:db8::1]:1  1.21 KiB  5 B  3 s ago\n"
+	      "C     -                     -                0 B       0 B  never\n");
+	check("{'interface': 'wg0', 'role': 'wg', 'public_key': null, 'listen_port': 4, 'peers': "
+	      "[]}",
+	      NULL, 0, false, "wg0: WireGuard on port 4\n  key      none\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +251,7 @@ int main(void)
 		cmocka_unit_test(no_escape_of_a_terminal_gets_through),
 		cmocka_unit_test(very_long_text_is_cut_and_never_overflows),
 		cmocka_unit_test(colour_tells_direct_from_nothing),
+		cmocka_unit_test(a_device_alone_has_no_hub_and_no_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -295,8 +295,11 @@ static int open_device(struct hub *hub)
 		.local = hub->options->config->addresses,
 		.local_count = hub->options->config->address_count,
 		.stamps = &stamps};
-	int error = builtin_new(hub->loop, &options, &events, &hub->builtin);
+	int error;
 
+	if (builtin_options_without(&options))
+		return fail(BUILTIN_WITHOUT " takes " BUILTIN_WITHOUT_WORDS);
+	error = builtin_new(hub->loop, &options, &events, &hub->builtin);
 	switch (-error) {
 	case 0:
 		break;

@@ -222,8 +222,11 @@ static int open_device(struct node *node)
 					  .listen_port = saved_port(node),
 					  .fwmark = node->config->fwmark,
 					  .stamps = &stamps};
-	int error = builtin_new(node->loop, &options, node_device_events(node), &node->builtin);
+	int error;
 
+	if (builtin_options_without(&options))
+		return fail(node, BUILTIN_WITHOUT " takes " BUILTIN_WITHOUT_WORDS);
+	error = builtin_new(node->loop, &options, node_device_events(node), &node->builtin);
 	if (error == -EADDRINUSE && !node->config->listen_port) {
 		options.listen_port = 0;
 		error = builtin_new(node->loop, &options, node_device_events(node), &node->builtin);

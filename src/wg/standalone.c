@@ -18,6 +18,7 @@
 #include "sys/state/files.h"
 #include "sys/state/lock.h"
 #include "sys/watch/watch.h"
+#include "wg/control.h"
 
 struct standalone {
 	const struct standalone_options *options;
@@ -27,6 +28,7 @@ struct standalone {
 	struct builtin *builtin;
 	struct serve *serve;
 	struct watch *watch;
+	struct control *control; /* NULL: nobody can ask for the status */
 };
 
 static int fail(const struct standalone *standalone, const char *format, ...)
@@ -134,12 +136,15 @@ static int device_error(const struct standalone *standalone, int error)
 
 static int open_device(struct standalone *standalone)
 {
-	const struct builtin_options options = {.interface = standalone->options->interface,
-						.limits = standalone->options->limits,
-						.tun_fd = standalone->options->tun_fd};
+	struct builtin_options options = {.interface = standalone->options->interface,
+					  .limits = standalone->options->limits,
+					  .tun_fd = standalone->options->tun_fd};
 	const struct builtin_events events = {.owner = standalone, .on_gone = on_interface_gone};
-	int error = builtin_new(standalone->loop, &options, &events, &standalone->builtin);
+	int error;
 
+	if (builtin_options_without(&options))
+		return fail(standalone, BUILTIN_WITHOUT " takes " BUILTIN_WITHOUT_WORDS);
+	error = builtin_new(standalone->loop, &options, &events, &standalone->builtin);
 	if (error)
 		return device_error(standalone, error);
 	standalone->interface = builtin_interface(standalone->builtin);
@@ -169,12 +174,22 @@ static int open_socket(struct standalone *standalone)
 	return 0;
 }
 
+/* A device without it is as good; only its counters cannot be seen. */
+static void open_control(struct standalone *standalone)
+{
+	int error = control_new(standalone->loop, standalone->builtin, &standalone->control);
+
+	if (error)
+		log_warn("status-unavailable interface=%s error=\"%s\"", standalone->interface,
+			 strerror(-error));
+}
+
 static int start(struct standalone *standalone)
 {
-	if (take_lock(standalone) || start_loop(standalone) || open_device(standalone) ||
-	    open_socket(standalone))
+	if (take_lock(standalone) || start_loop(standalone) || open_device(standalone))
 		return -1;
-	return 0;
+	open_control(standalone);
+	return open_socket(standalone);
 }
 
 static void serve(struct standalone *standalone)
@@ -186,6 +201,7 @@ static void serve(struct standalone *standalone)
 
 static void stop(struct standalone *standalone)
 {
+	control_free(standalone->control);
 	watch_free(standalone->watch);
 	serve_free(standalone->serve);
 	builtin_free(standalone->builtin);

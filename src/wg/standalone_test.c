@@ -19,6 +19,7 @@
 
 #include "crypto/crypto.h"
 #include "device/uapi/serve.h"
+#include "sys/ctl/ctl.h"
 #include "wg/standalone.h"
 
 #include <cmocka.h>
@@ -119,6 +120,40 @@ static void it_answers_until_it_is_told_to_end(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+static void assert_says(const char *request, const char *expected)
+{
+	auto_buffer struct buffer answer = {0};
+	char control[160];
+
+	snprintf(control, sizeof(control), "%s/%s.sock", folder, interface);
+	assert_int_equal(ctl_call(control, request, 5 * USEC_PER_SEC, &answer), 0);
+	if (!strstr(answer.data, expected))
+		fail_msg("%s", answer.data);
+}
+
+static void it_tells_its_status_and_takes_no_other_command(void **state)
+{
+	need_namespace();
+	pid_t child = start();
+
+	assert_answers();
+	assert_says("{\"command\":\"status\"}", "\"public_key\":null");
+	assert_says("{\"command\":\"status\"}", "\"peers\":[]");
+	assert_says("{\"command\":\"status\"}", "\"handshake-cookie-demanded\":0");
+	assert_says("{\"command\":\"down\"}", "\"error\"");
+	assert_says("status", "\"error\"");
+	kill(child, SIGTERM);
+	assert_int_equal(exit_code_of(child), 0);
+}
+
+static void an_unknown_word_in_the_environment_is_refused(void **state)
+{
+	need_namespace();
+	setenv("WAYLEAVE_WITHOUT", "gso,goo", 1);
+	assert_int_equal(exit_code_of(start()), 1);
+	unsetenv("WAYLEAVE_WITHOUT");
+}
+
 static void a_second_one_is_refused_and_the_first_goes_on(void **state)
 {
 	need_namespace();
@@ -145,6 +180,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_answers_until_it_is_told_to_end),
+		cmocka_unit_test(it_tells_its_status_and_takes_no_other_command),
+		cmocka_unit_test(an_unknown_word_in_the_environment_is_refused),
 		cmocka_unit_test(a_second_one_is_refused_and_the_first_goes_on),
 		cmocka_unit_test(it_ends_when_its_socket_is_removed),
 	};

@@ -54,6 +54,13 @@ struct builtin_options {
 	const struct builtin_stamp_store *stamps; /* copied; NULL = the wall clock alone */
 };
 
+/* What is not to be used although the kernel has it, named by this variable of the environment:
+ * words with commas between them. For tests, and to find a faulty driver. */
+#define BUILTIN_WITHOUT       "WAYLEAVE_WITHOUT"
+#define BUILTIN_WITHOUT_WORDS "gso, gro, uso, vnet-header"
+/* Sets those of the options; 0 or -EINVAL for another word. */
+int builtin_options_without(struct builtin_options *options);
+
 /* Each may be NULL. */
 struct builtin_events {
 	void *owner;
