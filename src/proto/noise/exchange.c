@@ -8,6 +8,8 @@
 
 static bool is_too_soon(const struct wg_peer *peer, usec_t now)
 {
+	if (peer->hurry_at && now >= peer->hurry_at)
+		return false;
 	return peer->initiated_at &&
 	       usec_since(now, peer->initiated_at) < peer->wg->limits.rekey_timeout;
 }
@@ -112,6 +114,7 @@ static enum wg_drop respond(struct wg_peer *peer, struct aead *aead, usec_t now,
 	peer->tx_bytes += sizeof(message);
 	/* An initiation of our own has to wait for what becomes of this. */
 	peer->initiated_at = now;
+	peer->hurry_at = 0;
 	timers_authentic_sent(peer, now, false);
 	/* To where it came from: a peer that may not roam is answered all the same. */
 	wg->ops.send(wg->ops.owner, peer, from, message, sizeof(message));
@@ -193,8 +196,11 @@ static enum wg_drop receive_cookie(struct wg *wg, struct aead *aead, usec_t now,
 
 	if (!index)
 		return WG_DROP_UNKNOWN_INDEX;
-	return cookie_reply_consume(&index->peer->cookies, aead, now, data) ? WG_OK
-									    : WG_DROP_FORGED;
+	if (!cookie_reply_consume(&index->peer->cookies, aead, now, data))
+		return WG_DROP_FORGED;
+	if (!index->keypair)
+		timers_cookie_received(index->peer, now);
+	return WG_OK;
 }
 
 static enum wg_drop receive(struct wg *wg, struct aead *aead, usec_t now,

@@ -18,6 +18,52 @@ static void under_load_only_who_shows_a_cookie_is_answered(void **state)
 	world_free(world);
 }
 
+static void a_cookie_is_shown_after_half_a_second_once_a_handshake(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+	struct datagram cookie;
+
+	world->b.wg.force_load = true;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	deliver_one(world);
+	deliver_one(world);
+	/* Data that waits hurries nobody. */
+	world->now += WG_COOKIE_RETRY - 1;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_tick(world);
+	assert_int_equal(world->a.initiations, 1);
+	world->now++;
+	world_tick(world);
+	assert_int_equal(world->a.initiations, 2);
+	/* The next cookie, of a peer that was told another secret, waits for its turn. */
+	world->b.wg.checker.has_secret = false;
+	deliver_one(world);
+	cookie = world_take(world);
+	assert_int_equal(side_receive(&world->a, &cookie), WG_OK);
+	world->now += SECONDS(4);
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	world_tick(world);
+	assert_int_equal(world->a.initiations, 2);
+	world_pass(world, SECONDS(2));
+	assert_int_equal(world->a.initiations, 3);
+	assert_int_equal(world->a.completed, 1);
+	world_free(world);
+}
+
+static void a_cookie_for_a_response_starts_no_handshake(void **state)
+{
+	struct world *world = world_new(__func__, NULL);
+
+	world->a.wg.force_load = true;
+	wg_handshake_start(&world->a.peer, world->a.aead, world->now);
+	deliver_one(world);
+	assert_int_equal(deliver_one(world), WG_DROP_COOKIE_DEMANDED);
+	assert_int_equal(deliver_one(world), WG_OK);
+	world_pass(world, 2 * WG_COOKIE_RETRY);
+	assert_int_equal(world->a.initiations + world->b.initiations, 1);
+	world_free(world);
+}
+
 static void a_responder_under_load_demands_cookies_for_responses_too(void **state)
 {
 	struct world *world = world_new(__func__, NULL);
@@ -135,6 +181,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(under_load_only_who_shows_a_cookie_is_answered),
+		cmocka_unit_test(a_cookie_is_shown_after_half_a_second_once_a_handshake),
+		cmocka_unit_test(a_cookie_for_a_response_starts_no_handshake),
 		cmocka_unit_test(a_responder_under_load_demands_cookies_for_responses_too),
 		cmocka_unit_test(a_cookie_of_one_address_serves_no_other),
 		cmocka_unit_test(under_load_a_proven_source_is_limited),

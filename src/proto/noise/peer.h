@@ -15,6 +15,8 @@ void timers_handshake_complete(struct wg_peer *peer, usec_t now);
 void timers_authentic_sent(struct wg_peer *peer, usec_t now, bool is_data);
 void timers_authentic_received(struct wg_peer *peer, usec_t now, bool is_data);
 void timers_persistent(struct wg_peer *peer, usec_t now);
+/* Our initiation under way has to show a cookie. */
+void timers_cookie_received(struct wg_peer *peer, usec_t now);
 void timers_run(struct wg_peer *peer, struct aead *aead, usec_t now);
 
 /* exchange.c */

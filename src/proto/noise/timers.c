@@ -18,7 +18,8 @@ void timers_end_sessions(struct wg_peer *peer)
 	peer->retransmit_at = peer->keepalive_at = peer->silence_at = peer->erase_at = USEC_NEVER;
 	peer->needs_another_keepalive = peer->is_last_minute_sent = false;
 	peer->attempts = 0;
-	peer->initiated_at = 0;
+	peer->initiated_at = peer->hurry_at = 0;
+	peer->has_hurried = false;
 }
 
 void timers_stop(struct wg_peer *peer)
@@ -59,6 +60,7 @@ static usec_t jitter(const struct wg_peer *peer)
 void timers_initiation_sent(struct wg_peer *peer, usec_t now)
 {
 	peer->initiated_at = now;
+	peer->hurry_at = 0;
 	peer->retransmit_at = now + peer->wg->limits.rekey_timeout + jitter(peer);
 	requeue(peer);
 }
@@ -70,6 +72,15 @@ void timers_initiation_later(struct wg_peer *peer, usec_t now)
 	if (peer->retransmit_at != USEC_NEVER || wg_peer_has_session(peer, now))
 		return;
 	peer->retransmit_at = peer->initiated_at + peer->wg->limits.rekey_timeout + jitter(peer);
+	requeue(peer);
+}
+
+void timers_cookie_received(struct wg_peer *peer, usec_t now)
+{
+	if (peer->has_hurried || now + WG_COOKIE_RETRY >= peer->retransmit_at)
+		return;
+	peer->has_hurried = true;
+	peer->hurry_at = peer->retransmit_at = now + WG_COOKIE_RETRY;
 	requeue(peer);
 }
 
@@ -86,6 +97,7 @@ void timers_handshake_complete(struct wg_peer *peer, usec_t now)
 {
 	peer->retransmit_at = USEC_NEVER;
 	peer->attempts = 0;
+	peer->has_hurried = false;
 	peer->is_last_minute_sent = false;
 	peer->last_handshake = now;
 }
@@ -129,6 +141,7 @@ static void give_up(struct wg_peer *peer)
 	struct wg *wg = peer->wg;
 
 	peer->attempts = 0;
+	peer->has_hurried = false;
 	peer->keepalive_at = USEC_NEVER;
 	handshake_end(peer);
 	wg->ops.handshake_gave_up(wg->ops.owner, peer);

@@ -34,6 +34,12 @@
  * second after that was last so. An initiation costs its responder four DHs, 0.1 ms. */
 #define WG_LOAD_THRESHOLD 512
 
+/* From a cookie to the initiation that shows it. Sooner than WireGuard's rekey_timeout, so that a
+ * flooded peer lets us in at once; but later than most answers take, since who overhears us can
+ * forge a cookie and must not make us forget a handshake that is being answered. Once a handshake.
+ */
+#define WG_COOKIE_RETRY   (500 * USEC_PER_MSEC)
+
 enum wg_drop {
 	WG_OK,
 	WG_DROP_NO_KEY,          /* no private key is set */
@@ -104,6 +110,8 @@ struct wg_peer {
 	usec_t retransmit_at, keepalive_at, silence_at, persistent_at, erase_at;
 	usec_t silence_jitter; /* drawn with each session */
 	usec_t initiated_at;   /* last initiation or response sent, 0 = never */
+	usec_t hurry_at;       /* an initiation may go out again from then on; 0 = as always */
+	bool has_hurried;      /* for a cookie, since the last handshake was completed */
 	unsigned attempts;
 	uint64_t sessions;            /* that were ever begun */
 	bool needs_another_keepalive; /* more data came while one was due */
