@@ -47,7 +47,7 @@ complete -c wayleave -n '__wayleave_at ping; or __wayleave_at trust' -a '(__wayl
 
 complete -c wayleave -n '__wayleave_at hub' -a init -d 'make key, config and registry, once'
 complete -c wayleave -n '__wayleave_at hub' -a run -d 'be the hub, in the foreground'
-complete -c wayleave -n '__wayleave_at hub' -a 'node token log status'
+complete -c wayleave -n '__wayleave_at hub' -a 'node token restore log status'
 complete -c wayleave -n '__wayleave_at hub node' -a 'add list show rename remove'
 complete -c wayleave -n '__wayleave_at hub token' -a 'create list revoke'
 complete -c wayleave -n '__wayleave_in hub init; or __wayleave_in hub node add' -l address -x -d 'in the tunnel'
