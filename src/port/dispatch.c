@@ -57,7 +57,13 @@ static void dispatch_masked(struct dispatch *dispatch, usec_t now, struct port_p
 
 static void dispatch_packet(struct dispatch *dispatch, usec_t now, struct port_packet *packet)
 {
-	switch (wire_shape_of(packet->data, packet->size)) {
+	enum wire_shape shape = wire_shape_of(packet->data, packet->size);
+
+	if (dispatch->on_other && shape != WIRE_DATA) {
+		dispatch->on_other(dispatch->handlers.owner, now, packet);
+		return;
+	}
+	switch (shape) {
 	case WIRE_DATA:
 		gather_data(dispatch, now, packet);
 		return;

@@ -12,6 +12,8 @@
 
 struct dispatch {
 	struct port_handlers handlers;
+	/* Set: all but data goes there as it came, with the owner of the handlers. */
+	void (*on_other)(void *owner, usec_t now, struct port_packet *packet);
 	struct mask mask;
 	bool has_mask;
 	uint64_t drops[PORT_DROP_COUNT];

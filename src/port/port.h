@@ -1,6 +1,11 @@
 /* Owner of one UDP port (an IPv4 and an IPv6 socket): receives in batches, unmasks, dispatches by
  * shape to registered handlers, sends. Knows shapes, not meaning; never answers anything by itself.
- * Callbacks run in the loop's thread; they may call everything here but port_free(). */
+ * Callbacks run in the loop's thread; they may call everything here but port_free().
+ *
+ * A lane is a pair of sockets with what one thread needs to use them. Every port has one; more of
+ * them, of other threads, share its number (SO_REUSEPORT), and the kernel gives each source to one
+ * of them. Only while there are more is the port shared at all, so nobody else can be bound to it
+ * before. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +18,7 @@
 
 struct loop;
 struct port;
+struct port_lane;
 
 /* Room kept free around packets handed to port_send_run(), and around each received message: before
  * its first datagram and behind its last. Inside a message one datagram follows the other. */
@@ -70,11 +76,12 @@ void port_set_handlers(struct port *port, const struct port_handlers *handlers);
 /* The listener key that unmasks what comes to us, NULL = no masked traffic is accepted. Copied. */
 void port_set_mask(struct port *port, const struct mask_key *key);
 /* Moves to another port (0: any other) without losing handlers and counters; what waits unread on
- * the old one is lost. 0 or -errno (then the old port stays). */
+ * the old one is lost. 0 or -errno (then the old port stays; -EBUSY: there are more lanes). */
 int port_set_number(struct port *port, uint16_t listen_port);
 /* 0 or -errno (-EPERM), then the old mark stays. */
 int port_set_fwmark(struct port *port, uint32_t fwmark);
 uint16_t port_number(const struct port *port);
+/* No other thread uses its lane meanwhile. */
 void port_get_counters(const struct port *port, struct port_counters *ret_counters);
 const char *port_drop_name(enum port_drop drop);
 
@@ -85,3 +92,31 @@ int port_send(struct port *port, const struct address *to, const void *data, siz
  * bytes. */
 int port_send_run(struct port *port, const struct address *to, uint8_t *data, size_t size,
 		  size_t segment_size);
+
+/* ---- lanes ---- */
+
+/* Of a lane for another thread, called there. */
+struct port_lane_handlers {
+	void *owner;
+	/* Around each batch that is received and handed over. */
+	void (*begin)(void *owner);
+	void (*end)(void *owner);
+	/* As in port_handlers. */
+	void (*on_data)(void *owner, usec_t now, struct port_packet *packets, size_t count);
+	/* Whatever is no data, as it came: for port_take() in the port's thread. */
+	void (*on_other)(void *owner, usec_t now, struct port_packet *packet);
+};
+
+/* The port's own. */
+struct port_lane *port_lane(struct port *port);
+/* One more for the thread of that loop, which does not run yet. 0 or -errno. */
+int port_add_lane(struct port *port, struct loop *loop, const struct port_lane_handlers *handlers,
+		  struct port_lane **ret_lane);
+/* Its thread has ended. What still waits there is handed to the handlers, here and now; nothing
+ * else is lost. */
+void port_remove_lane(struct port *port, struct port_lane *lane);
+/* A datagram that another lane got: to the handlers, as if it had come here. */
+void port_take(struct port *port, usec_t now, const struct port_packet *packet);
+/* As port_send_run(), by the lane's thread. */
+int port_lane_send_run(struct port_lane *lane, const struct address *to, uint8_t *data, size_t size,
+		       size_t segment_size);

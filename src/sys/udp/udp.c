@@ -93,6 +93,8 @@ static int set_options(struct udp *udp, const struct udp_options *options)
 	    setsockopt(udp->fd, SOL_SOCKET, SO_BINDTODEVICE, options->device,
 		       (socklen_t)strlen(options->device) + 1))
 		error = -errno;
+	if (!error && options->is_shared)
+		error = udp_set_shared(udp, true);
 	set_buffer(udp->fd, SO_RCVBUFFORCE, SO_RCVBUF, size);
 	set_buffer(udp->fd, SO_SNDBUFFORCE, SO_SNDBUF, size);
 	probe_offloads(udp, options);
@@ -162,6 +164,24 @@ int udp_set_fwmark(struct udp *udp, uint32_t fwmark)
 	if (!error)
 		udp->fwmark = fwmark;
 	return error;
+}
+
+int udp_set_shared(struct udp *udp, bool is_shared)
+{
+	return set_option(udp->fd, SOL_SOCKET, SO_REUSEPORT, is_shared);
+}
+
+/* A connected socket takes no part in the choice among those of a port (Linux 5.4). */
+void udp_retire(struct udp *udp)
+{
+	struct sockaddr_storage name;
+	struct address discard = {.family = udp->family, .port = 9};
+	socklen_t size;
+
+	discard.ip[0] = udp->family == FAMILY_IPV4 ? 127 : 0;
+	discard.ip[udp->family == FAMILY_IPV4 ? 3 : 15] = 1;
+	size = address_to_socket(&discard, &name);
+	(void)connect(udp->fd, (struct sockaddr *)&name, size);
 }
 
 const struct udp_counters *udp_counters(const struct udp *udp)

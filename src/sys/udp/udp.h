@@ -25,6 +25,8 @@ struct udp_options {
 	bool without_gso, without_gro;
 	size_t buffer_size; /* SO_RCVBUFFORCE/SO_SNDBUFFORCE, then the unforced ones; 0 = 7 MiB */
 	const char *device; /* SO_BINDTODEVICE, NULL = none */
+	/* SO_REUSEPORT: joins the sockets of our user on that port which have it set. */
+	bool is_shared;
 };
 
 /* One message of the kernel: `size` bytes cut into datagrams of segment_size (the last may be
@@ -60,6 +62,13 @@ void udp_close(struct udp *udp);
 int udp_fd(const struct udp *udp);
 uint16_t udp_port(const struct udp *udp);
 int udp_set_fwmark(struct udp *udp, uint32_t fwmark);
+/* Whether further sockets of our user with is_shared may be bound to the same port. The kernel then
+ * gives each source to one of them, by a hash that changes with their number. May be set and
+ * cleared at any time; off, the port is ours alone. 0 or -errno. */
+int udp_set_shared(struct udp *udp, bool is_shared);
+/* Nothing new comes to this socket of a shared port, the others get it; what waits can be read.
+ * Best effort. It sends nothing any more. */
+void udp_retire(struct udp *udp);
 /* Borrowed, and counting on. send_failures counts datagrams, gso_fallbacks messages. */
 const struct udp_counters *udp_counters(const struct udp *udp);
 
