@@ -25,14 +25,19 @@ static void receive_packet(struct builtin *builtin, usec_t now, struct port_pack
 	struct worker *worker = &builtin->worker;
 	struct wg *wg = builtin->wg;
 	struct wg_opened opened;
+	enum wg_drop drop;
 	size_t size;
 
-	if (wg_open(wg, worker->aead, now, packet->data, packet->size, &opened) != WG_OK)
+	drop = wg_open(wg, worker->aead, now, packet->data, packet->size, &opened);
+	wg_count(wg, drop);
+	if (drop != WG_OK)
 		return;
 	wg_received(wg, worker->aead, now, &opened, &packet->from, packet->size);
-	if (opened.size &&
-	    wg_accepts(wg, opened.peer, opened.packet, opened.size, &size) == WG_OK &&
-	    is_taken(builtin, opened.packet))
+	if (!opened.size)
+		return;
+	drop = wg_accepts(wg, opened.peer, opened.packet, opened.size, &size);
+	wg_count(wg, drop);
+	if (drop == WG_OK && is_taken(builtin, opened.packet))
 		coalesce_add(&worker->coalesce, opened.packet, size);
 }
 

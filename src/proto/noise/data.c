@@ -50,25 +50,11 @@ size_t wg_seal(const struct wg_run *run, struct aead *aead, unsigned i, uint8_t 
 	return WG_DATA_HEADER_SIZE + padded + AEAD_TAG_SIZE;
 }
 
-/* The initiator renews the session in time; too many messages are a reason for both. */
-static void rekey_after_sending(struct wg_peer *peer, struct aead *aead, usec_t now)
-{
-	const struct wg_limits *limits = &peer->wg->limits;
-	struct wg_keypair *keypair = peer->current;
-
-	if (!keypair)
-		return;
-	if (atomic_load_explicit(&keypair->counter, memory_order_relaxed) >
-		    limits->rekey_after_messages ||
-	    (keypair->is_initiator && usec_since(now, keypair->born) >= limits->rekey_after_time))
-		peer_initiate(peer, aead, now);
-}
-
 void wg_sent(struct wg_peer *peer, struct aead *aead, usec_t now, uint64_t bytes, bool is_data)
 {
 	peer->tx_bytes += bytes;
 	timers_authentic_sent(peer, now, is_data);
-	rekey_after_sending(peer, aead, now);
+	session_rekey_after_sending(peer, aead, now);
 }
 
 static bool window_accepts(struct wg_keypair *keypair, uint64_t counter, uint64_t limit)
@@ -82,7 +68,7 @@ static bool window_accepts(struct wg_keypair *keypair, uint64_t counter, uint64_
 	return is_new;
 }
 
-static enum wg_drop open_message(struct wg *wg, struct aead *aead, usec_t now, uint8_t *data,
+static enum wg_drop open_message(const struct wg *wg, struct aead *aead, usec_t now, uint8_t *data,
 				 size_t size, struct wg_opened *opened)
 {
 	struct wg_keypair *keypair;
@@ -113,30 +99,27 @@ static enum wg_drop open_message(struct wg *wg, struct aead *aead, usec_t now, u
 	return WG_OK;
 }
 
-enum wg_drop wg_open(struct wg *wg, struct aead *aead, usec_t now, uint8_t *data, size_t size,
+enum wg_drop wg_open(const struct wg *wg, struct aead *aead, usec_t now, uint8_t *data, size_t size,
 		     struct wg_opened *ret_opened)
 {
-	enum wg_drop drop = wire_shape_of(data, size) == WIRE_DATA
-				    ? open_message(wg, aead, now, data, size, ret_opened)
-				    : WG_DROP_SHAPE;
-
-	wg_count(wg, drop);
-	return drop;
+	if (wire_shape_of(data, size) != WIRE_DATA)
+		return WG_DROP_SHAPE;
+	return open_message(wg, aead, now, data, size, ret_opened);
 }
 
-/* The initiator's session nears its end and packets still come: renew it before they are refused.
- */
-static void rekey_after_receiving(struct wg_peer *peer, struct aead *aead, usec_t now)
+void peer_confirm(struct wg_peer *peer, usec_t now, uint32_t index)
 {
-	const struct wg_limits *limits = &peer->wg->limits;
-	usec_t waiting = limits->keepalive_timeout + limits->rekey_timeout;
-	struct wg_keypair *keypair = peer->current;
+	struct wg *wg = peer->wg;
 
-	if (peer->is_last_minute_sent || !keypair || !keypair->is_initiator ||
-	    usec_since(now, keypair->born) + waiting < limits->reject_after_time)
+	if (!peer->next || peer->next->index.value != index)
 		return;
-	peer->is_last_minute_sent = true;
-	peer_initiate(peer, aead, now);
+	/* Nobody else sends before what waits has gone. */
+	wg_hold(wg);
+	if (session_confirm(peer, index)) {
+		peer_handshake_completed(peer, now);
+		wg->ops.session_ready(wg->ops.owner, peer);
+	}
+	wg_release(wg);
 }
 
 void wg_received(struct wg *wg, struct aead *aead, usec_t now, const struct wg_opened *opened,
@@ -149,9 +132,6 @@ void wg_received(struct wg *wg, struct aead *aead, usec_t now, const struct wg_o
 		wg->keepalives_received++;
 	timers_authentic_received(peer, now, opened->size > 0);
 	peer_heard_from(peer, from);
-	if (session_confirm(peer, opened->index)) {
-		peer_handshake_completed(peer, now);
-		wg->ops.session_ready(wg->ops.owner, peer);
-	}
-	rekey_after_receiving(peer, aead, now);
+	peer_confirm(peer, now, opened->index);
+	session_rekey_after_receiving(peer, aead, now);
 }

@@ -75,17 +75,22 @@ void wg_send_keepalive(struct wg_peer *peer, struct aead *aead, usec_t now)
 
 void peer_heard_from(struct wg_peer *peer, const struct address *from)
 {
-	if (address_is_equal(&peer->endpoint, from)) {
+	bool is_endpoint = address_is_equal(&peer->endpoint, from);
+
+	if (is_endpoint && peer->told.family == FAMILY_NONE)
+		return;
+	if (!is_endpoint && !peer->may_roam && address_is_equal(&peer->told, from))
+		return;
+	wg_hold(peer->wg);
+	if (is_endpoint)
 		peer->told.family = FAMILY_NONE;
-		return;
-	}
-	if (peer->may_roam)
+	else if (peer->may_roam)
 		peer->endpoint = *from;
-	else if (address_is_equal(&peer->told, from))
-		return;
 	else
 		peer->told = *from;
-	peer->wg->ops.endpoint_moved(peer->wg->ops.owner, peer, from);
+	wg_release(peer->wg);
+	if (!is_endpoint)
+		peer->wg->ops.endpoint_moved(peer->wg->ops.owner, peer, from);
 }
 
 void peer_handshake_completed(struct wg_peer *peer, usec_t now)
@@ -173,6 +178,8 @@ static enum wg_drop receive_response(struct wg *wg, struct aead *aead, usec_t no
 	peer = index->peer;
 	if (!handshake_consume_response(&peer->handshake, &wg->identity, aead, data, &session))
 		return WG_DROP_FORGED;
+	/* Nobody else sends before what waits has gone. */
+	wg_hold(wg);
 	session_begin(peer, now, &session);
 	secret_wipe(&session, sizeof(session));
 	peer->rx_bytes += WG_RESPONSE_SIZE;
@@ -185,6 +192,7 @@ static enum wg_drop receive_response(struct wg *wg, struct aead *aead, usec_t no
 	wg->ops.session_ready(wg->ops.owner, peer);
 	if (peer->tx_bytes == sent)
 		wg_send_keepalive(peer, aead, now);
+	wg_release(wg);
 	return WG_OK;
 }
 

@@ -21,15 +21,20 @@ uint32_t index_draw(const struct wg *wg)
 void index_insert(struct wg *wg, struct wg_index *index, uint32_t value, struct wg_peer *peer,
 		  struct wg_keypair *keypair)
 {
+	wg_hold(wg);
 	index->value = value;
 	index->peer = peer;
 	index->keypair = keypair;
 	hash_insert(&wg->indices, &index->node, value);
+	wg_release(wg);
 }
 
 void index_remove(struct wg *wg, struct wg_index *index)
 {
-	if (index->value)
-		hash_remove(&wg->indices, &index->node);
+	if (!index->value)
+		return;
+	wg_hold(wg);
+	hash_remove(&wg->indices, &index->node);
 	index->value = 0;
+	wg_release(wg);
 }

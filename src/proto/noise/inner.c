@@ -45,8 +45,8 @@ static struct allowedips_owner *owner_of(const struct wg *wg, enum address_famil
 			       packet + (family == FAMILY_IPV4 ? offset4 : offset6));
 }
 
-static enum wg_drop inspect(const struct wg *wg, const struct wg_peer *peer, const uint8_t *packet,
-			    size_t size, size_t *ret_size)
+enum wg_drop wg_accepts(const struct wg *wg, const struct wg_peer *peer, const uint8_t *packet,
+			size_t size, size_t *ret_size)
 {
 	enum address_family family = family_of(packet, size);
 
@@ -58,15 +58,6 @@ static enum wg_drop inspect(const struct wg *wg, const struct wg_peer *peer, con
 	if (owner_of(wg, family, packet, IPV4_SOURCE, IPV6_SOURCE) != &peer->allowed)
 		return WG_DROP_SOURCE;
 	return WG_OK;
-}
-
-enum wg_drop wg_accepts(struct wg *wg, const struct wg_peer *peer, const uint8_t *packet,
-			size_t size, size_t *ret_size)
-{
-	enum wg_drop drop = inspect(wg, peer, packet, size, ret_size);
-
-	wg_count(wg, drop);
-	return drop;
 }
 
 struct wg_peer *wg_route(const struct wg *wg, const uint8_t *packet, size_t size)

@@ -59,7 +59,6 @@ static void what_is_no_whole_ip_packet_is_malformed(void **state)
 		if (accepts(world, packet, cases[i].size, &size) != WG_DROP_MALFORMED)
 			fail_msg("case %zu", i);
 	}
-	assert_int_equal(world->b.wg.drops[WG_DROP_MALFORMED], array_size(cases));
 	world_free(world);
 }
 
@@ -92,7 +91,6 @@ static void a_source_of_another_peer_or_of_nobody_is_refused(void **state)
 	assert_int_equal(wg_accepts(&world->b.wg, third, packet, sizeof(packet), &size), WG_OK);
 	packet[15] = 4;
 	assert_int_equal(accepts(world, packet, sizeof(packet), &size), WG_DROP_SOURCE);
-	assert_int_equal(world->b.wg.drops[WG_DROP_SOURCE], 2);
 	wg_peer_remove(third);
 	free(third);
 	world_free(world);

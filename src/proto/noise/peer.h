@@ -3,6 +3,18 @@
 
 #include "proto/noise/wg.h"
 
+static inline void wg_hold(const struct wg *wg)
+{
+	if (wg->ops.hold)
+		wg->ops.hold(wg->ops.owner);
+}
+
+static inline void wg_release(const struct wg *wg)
+{
+	if (wg->ops.release)
+		wg->ops.release(wg->ops.owner);
+}
+
 /* timers.c: events of the paper's section 6, named as they happen */
 void timers_init(struct wg_peer *peer);
 /* Everything of a session or handshake; the persistent keepalive goes on. */
@@ -29,6 +41,10 @@ void peer_heard_from(struct wg_peer *peer, const struct address *from);
 /* A handshake is agreed and confirmed. */
 void peer_handshake_completed(struct wg_peer *peer, usec_t now);
 
+/* data.c */
+/* A message came under the session with that index: if it is the next one, it is confirmed. */
+void peer_confirm(struct wg_peer *peer, usec_t now, uint32_t index);
+
 /* gate.c */
 /* An initiation or response of its right size: mac1 always; under load also mac2 and the rate of
  * its source, or a cookie goes back, no larger than what came. */
@@ -51,6 +67,11 @@ void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_sess
  * the initiator has it: it is ours to send with, unless a better one is current. True when it
  * became current. */
 bool session_confirm(struct wg_peer *peer, uint32_t index);
+/* The initiator renews the session in time; too many messages are a reason for both. */
+void session_rekey_after_sending(struct wg_peer *peer, struct aead *aead, usec_t now);
+/* The initiator's session nears its end and packets still come: it is renewed before they are
+ * refused. */
+void session_rekey_after_receiving(struct wg_peer *peer, struct aead *aead, usec_t now);
 void session_end_all(struct wg_peer *peer);
 /* Our initiation under way. */
 void handshake_end(struct wg_peer *peer);

@@ -40,8 +40,10 @@ static struct wg_keypair *make_room(struct wg_peer *peer, bool is_initiator)
 
 void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_session *keys)
 {
-	struct wg_keypair *keypair = make_room(peer, keys->is_initiator);
+	struct wg_keypair *keypair;
 
+	wg_hold(peer->wg);
+	keypair = make_room(peer, keys->is_initiator);
 	memset(keypair, 0, sizeof(*keypair));
 	keypair->is_set = true;
 	keypair->is_initiator = keys->is_initiator;
@@ -60,6 +62,7 @@ void session_begin(struct wg_peer *peer, usec_t now, const struct handshake_sess
 		peer->current = keypair;
 	else
 		peer->next = keypair;
+	wg_release(peer->wg);
 	timers_session_derived(peer, now);
 }
 
@@ -82,20 +85,24 @@ bool session_confirm(struct wg_peer *peer, uint32_t index)
 
 	if (!peer->next || peer->next->index.value != index)
 		return false;
+	wg_hold(peer->wg);
 	is_preferred = is_next_preferred(peer);
 	keypair_end(peer->wg, &peer->previous);
 	peer->previous = is_preferred ? peer->current : peer->next;
 	if (is_preferred)
 		peer->current = peer->next;
 	peer->next = NULL;
+	wg_release(peer->wg);
 	return is_preferred;
 }
 
 void session_end_all(struct wg_peer *peer)
 {
+	wg_hold(peer->wg);
 	keypair_end(peer->wg, &peer->current);
 	keypair_end(peer->wg, &peer->previous);
 	keypair_end(peer->wg, &peer->next);
+	wg_release(peer->wg);
 }
 
 void handshake_end(struct wg_peer *peer)
@@ -140,4 +147,30 @@ bool session_reserve(struct wg_keypair *keypair, const struct wg_limits *limits,
 		return false;
 	*ret_run = (struct wg_run){.keypair = keypair, .counter = first, .count = count};
 	return true;
+}
+
+void session_rekey_after_sending(struct wg_peer *peer, struct aead *aead, usec_t now)
+{
+	const struct wg_limits *limits = &peer->wg->limits;
+	struct wg_keypair *keypair = peer->current;
+
+	if (!keypair)
+		return;
+	if (atomic_load_explicit(&keypair->counter, memory_order_relaxed) >
+		    limits->rekey_after_messages ||
+	    (keypair->is_initiator && usec_since(now, keypair->born) >= limits->rekey_after_time))
+		peer_initiate(peer, aead, now);
+}
+
+void session_rekey_after_receiving(struct wg_peer *peer, struct aead *aead, usec_t now)
+{
+	const struct wg_limits *limits = &peer->wg->limits;
+	usec_t waiting = limits->keepalive_timeout + limits->rekey_timeout;
+	struct wg_keypair *keypair = peer->current;
+
+	if (peer->is_last_minute_sent || !keypair || !keypair->is_initiator ||
+	    usec_since(now, keypair->born) + waiting < limits->reject_after_time)
+		return;
+	peer->is_last_minute_sent = true;
+	peer_initiate(peer, aead, now);
 }

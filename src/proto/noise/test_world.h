@@ -259,12 +259,14 @@ static inline enum wg_drop side_receive_data(struct side *side, const struct add
 	enum wg_drop drop = wg_open(&side->wg, side->aead, world->now, data, size, &opened);
 	size_t inner;
 
+	wg_count(&side->wg, drop);
 	if (drop != WG_OK)
 		return drop;
 	wg_received(&side->wg, side->aead, world->now, &opened, from, size);
 	if (!opened.size)
 		return WG_OK;
 	drop = wg_accepts(&side->wg, opened.peer, opened.packet, opened.size, &inner);
+	wg_count(&side->wg, drop);
 	side->received += drop == WG_OK;
 	return drop;
 }

@@ -169,8 +169,10 @@ void wg_peer_set_preshared(struct wg_peer *peer, const struct key *preshared)
 
 void wg_peer_set_endpoint(struct wg_peer *peer, const struct address *endpoint)
 {
+	wg_hold(peer->wg);
 	peer->endpoint = *endpoint;
 	peer->told.family = FAMILY_NONE;
+	wg_release(peer->wg);
 }
 
 void wg_peer_set_keepalive(struct wg_peer *peer, struct aead *aead, usec_t now, uint16_t seconds)

@@ -4,10 +4,11 @@
  * owner moves packets (device/builtin) or simulates them. `now` never goes back and is greater than
  * 0. struct wg and struct wg_peer hold secrets: locked memory is the right one.
  *
- * One thread calls everything here, with these exceptions, for workers to come: session_reserve()
- * and wg_seal() on a session that lives, each thread with its own aead, and the replay window
- * inside wg_open(), which has a lock. A session lives until the wg's thread next calls anything
- * that may end it: all but the pure questions. */
+ * One thread, the wg's, calls everything here. Others (workers) may call what takes a const wg or
+ * peer, session_reserve(), wg_seal(), wg_open() and what has a tally, each with an aead and tallies
+ * of its own, while the owner keeps wg_ops.hold() from returning. What they read there changes only
+ * between hold() and release(): indices, keypairs, endpoints, and allowed IPs, which the owner
+ * changes itself. The counter of a keypair is atomic, its replay window has a lock. */
 #pragma once
 
 #include <stdatomic.h>
@@ -119,8 +120,8 @@ struct wg_peer {
 	struct heap_node attention;
 };
 
-/* All must be set. Called from inside the functions below; they may call anything but
- * wg_peer_remove(), wg_peer_end_sessions() and wg_set_private_key(). */
+/* All must be set, but hold and release. Called from inside the functions below; they may call
+ * anything but wg_peer_remove(), wg_peer_end_sessions() and wg_set_private_key(). */
 struct wg_ops {
 	void *owner;
 	/* A handshake message, cookie or keepalive for the network. peer: NULL for cookies. */
@@ -138,6 +139,11 @@ struct wg_ops {
 	/* TAI64N, strictly growing. */
 	void (*stamp)(void *owner, usec_t now, uint8_t out[STAMP_SIZE]);
 	const struct random_source *random;
+	/* Around every change of what other threads may read: hold() returns when none of them
+	 * reads, and until release() none does. They nest. Both NULL: there are no other threads.
+	 */
+	void (*hold)(void *owner);
+	void (*release)(void *owner);
 };
 
 struct wg {
@@ -235,18 +241,41 @@ struct wg_opened {
 	uint32_t index; /* the session's, ours */
 };
 
-/* Opens in place and checks age, authenticity and replay, in this order. */
-enum wg_drop wg_open(struct wg *wg, struct aead *aead, usec_t now, uint8_t *data, size_t size,
+/* Opens in place and checks age, authenticity and replay, in this order. Counts nothing. */
+enum wg_drop wg_open(const struct wg *wg, struct aead *aead, usec_t now, uint8_t *data, size_t size,
 		     struct wg_opened *ret_opened);
 /* For everything that wg_open() accepted: key confirmation, roaming, timers. May call
  * session_ready. */
 void wg_received(struct wg *wg, struct aead *aead, usec_t now, const struct wg_opened *opened,
 		 const struct address *from, size_t message_size);
-/* Is the inner packet a whole IP packet from an address of the peer? *ret_size: without padding. */
-enum wg_drop wg_accepts(struct wg *wg, const struct wg_peer *peer, const uint8_t *packet,
+/* Is the inner packet a whole IP packet from an address of the peer? *ret_size: without padding.
+ * Counts nothing. */
+enum wg_drop wg_accepts(const struct wg *wg, const struct wg_peer *peer, const uint8_t *packet,
 			size_t size, size_t *ret_size);
-/* Counts a drop; every function here has done so for what it returned. */
+/* Counts a drop: wg_receive_handshake() has done so, for data the owner does. */
 void wg_count(struct wg *wg, enum wg_drop drop);
+
+/* ---- data in other threads ---- */
+
+/* What a worker did with one peer since the wg's thread was last told. Zeroed memory is none. */
+struct wg_tally {
+	uint64_t rx_bytes, tx_bytes;
+	uint64_t received, received_data; /* messages; the others were keepalives */
+	bool is_last_sent;                /* the last thing done was sending */
+	uint32_t confirmed;               /* the next session's index: a message came under it */
+	struct address from; /* another address than the endpoint; FAMILY_NONE = none lately */
+};
+
+/* The counterpart of wg_send_begin(): no handshake comes of it. */
+bool wg_send_reserve(const struct wg_peer *peer, usec_t now, unsigned count,
+		     struct wg_run *ret_run);
+/* Of wg_sent(). */
+void wg_tally_sent(struct wg_tally *tally, uint64_t bytes);
+/* Of wg_received(). True: the wg's thread should hear of it at once. */
+bool wg_tally_received(struct wg_tally *tally, const struct wg_opened *opened,
+		       const struct address *from, size_t message_size);
+/* In the wg's thread, which holds the others: as if it had done that now. */
+void wg_fold(struct wg_peer *peer, struct aead *aead, usec_t now, const struct wg_tally *tally);
 
 /* ---- time ---- */
 
