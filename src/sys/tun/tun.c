@@ -138,6 +138,31 @@ int tun_open(const struct tun_options *options, struct tun **ret_tun)
 	return 0;
 }
 
+/* Its present name, which may be another one by now; false when it is gone. */
+static bool tun_is_named(const struct tun *tun, char name[IFNAMSIZ])
+{
+	struct ifreq interface = {0};
+
+	if (tun_ioctl(tun->fd, TUNGETIFF, &interface))
+		return false;
+	memcpy(name, interface.ifr_name, IFNAMSIZ);
+	return true;
+}
+
+/* A name that is free by now would make another interface: that one is given up at once. */
+static int tun_attach_again(const struct tun *tun, struct tun *queue)
+{
+	char name[IFNAMSIZ], after[IFNAMSIZ];
+	int result;
+
+	if (!tun_is_named(tun, name) || !if_nametoindex(name))
+		return -ENODEV;
+	result = tun_attach(queue, name, tun_flags(tun->has_vnet_header, true));
+	if (!result && (!tun_is_named(tun, after) || strncmp(name, after, sizeof(name))))
+		result = -ENODEV;
+	return result;
+}
+
 int tun_add_queue(const struct tun *tun, struct tun **ret_queue)
 {
 	int result;
@@ -145,7 +170,7 @@ int tun_add_queue(const struct tun *tun, struct tun **ret_queue)
 
 	if (!queue)
 		return result;
-	result = tun_attach(queue, tun->name, tun_flags(tun->has_vnet_header, true));
+	result = tun_attach_again(tun, queue);
 	if (!result && tun->has_vnet_header)
 		result = tun_set_offloads(queue, !tun->has_udp_gso);
 	if (result) {

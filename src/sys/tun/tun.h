@@ -43,7 +43,8 @@ int tun_open(const struct tun_options *options, struct tun **ret_tun);
  * only when it succeeds. 0 or -errno (-EBADFD, -EINVAL, -ENOTTY: not an attached TUN descriptor).
  */
 int tun_adopt(int fd, struct tun **ret_tun);
-/* One more queue of an interface that was opened with is_multi_queue. 0 or -errno. */
+/* One more queue of an interface that was opened with is_multi_queue, and is still there, in the
+ * namespace of the caller (-ENODEV). 0 or -errno. */
 int tun_add_queue(const struct tun *tun, struct tun **ret_queue);
 void tun_close(struct tun *tun);
 int tun_fd(const struct tun *tun);
