@@ -30,11 +30,14 @@ static void on_session_ready(void *owner, struct wg_peer *peer)
 static void on_handshake_completed(void *owner, struct wg_peer *peer)
 {
 	struct builtin *builtin = owner;
-	int mtu = tun_mtu(builtin->worker.tun);
+	int mtu = tun_mtu(builtin->workers[0].tun);
 
 	/* Padding follows the interface when its MTU was changed. */
-	if (mtu > 0)
+	if (mtu > 0 && (size_t)mtu != builtin->mtu) {
+		workers_hold(builtin);
 		builtin->mtu = (size_t)mtu;
+		workers_release(builtin);
+	}
 	builtin_add_event(peer_of(peer), PENDING_HANDSHAKE);
 }
 
@@ -91,14 +94,21 @@ static void tell_events(struct builtin *builtin, struct builtin_peer *peer)
 		events->on_wanted(events->owner, peer);
 }
 
+static void forget_keys(struct builtin *builtin)
+{
+	builtin->wg->has_ended_keys = false;
+	workers_hold(builtin);
+	for (unsigned i = 0; i < builtin->running; i++)
+		aead_forget(builtin->workers[i].aead);
+	workers_release(builtin);
+}
+
 void builtin_rearm(struct builtin *builtin)
 {
 	usec_t deadline = wg_deadline(builtin->wg);
 
-	if (builtin->wg->has_ended_keys) {
-		builtin->wg->has_ended_keys = false;
-		aead_forget(builtin->worker.aead);
-	}
+	if (builtin->wg->has_ended_keys)
+		forget_keys(builtin);
 	if (deadline != builtin->timer.deadline)
 		loop_timer_set(builtin->loop, &builtin->timer, deadline);
 }
@@ -120,14 +130,14 @@ void builtin_settle(struct builtin *builtin)
 void builtin_interface_gone(struct builtin *builtin)
 {
 	builtin->is_gone = true;
-	loop_remove(&builtin->worker.source);
+	loop_remove(&builtin->workers[0].source);
 }
 
 static void on_timer(void *owner, usec_t now)
 {
 	struct builtin *builtin = owner;
 
-	wg_tick(builtin->wg, builtin->worker.aead, now);
+	wg_tick(builtin->wg, builtin->workers[0].aead, now);
 	builtin_settle(builtin);
 }
 
@@ -157,6 +167,8 @@ static void core_begin(struct builtin *builtin, const struct wg_limits *limits)
 		.handshake_gave_up = on_gave_up,
 		.stamp = on_stamp,
 		.random = &random_system,
+		.hold = workers_hold,
+		.release = workers_release,
 	};
 
 	builtin->wg = secret_new(sizeof(*builtin->wg));
@@ -166,18 +178,27 @@ static void core_begin(struct builtin *builtin, const struct wg_limits *limits)
 			       ALLOWED_NODES_FIRST);
 }
 
-static void worker_begin(struct builtin *builtin)
+void worker_begin(struct worker *worker)
 {
-	struct worker *worker = &builtin->worker;
 	bool has_header = tun_has_vnet_header(worker->tun);
 	const struct coalesce_sink sink = {worker, receive_write};
 
-	worker->builtin = builtin;
 	worker->aead = aead_new();
 	worker->read_room = new_array(uint8_t, TUN_PACKET_MAX);
-	worker->run.room = new_array(uint8_t, UDP_PAYLOAD_MAX);
+	worker->run = (struct run){.room = new_array(uint8_t, UDP_PAYLOAD_MAX)};
 	coalesce_init(&worker->coalesce, has_header, has_header && tun_has_udp_gso(worker->tun),
 		      &sink);
+}
+
+void worker_end(struct worker *worker)
+{
+	tun_close(worker->tun);
+	aead_free(worker->aead);
+	free(worker->read_room);
+	free(worker->run.room);
+	worker->tun = NULL;
+	worker->aead = NULL;
+	worker->read_room = worker->run.room = NULL;
 }
 
 static int open_interface(struct builtin *builtin, const struct builtin_options *options)
@@ -187,12 +208,13 @@ static int open_interface(struct builtin *builtin, const struct builtin_options 
 		.mtu = (unsigned int)builtin->mtu,
 		.without_vnet_header = options->without_vnet_header,
 		.without_udp_gso = options->without_udp_gso,
+		.is_multi_queue = builtin->load.workers_max > 1 || options->workers > 1,
 	};
 
-	int mtu, result = options->tun_fd ? tun_adopt(options->tun_fd, &builtin->worker.tun)
-					  : tun_open(&tun_options, &builtin->worker.tun);
+	int mtu, result = options->tun_fd ? tun_adopt(options->tun_fd, &builtin->workers[0].tun)
+					  : tun_open(&tun_options, &builtin->workers[0].tun);
 
-	if (!result && options->tun_fd && (mtu = tun_mtu(builtin->worker.tun)) > 0)
+	if (!result && options->tun_fd && (mtu = tun_mtu(builtin->workers[0].tun)) > 0)
 		builtin->mtu = (size_t)mtu;
 	return result;
 }
@@ -211,11 +233,30 @@ static int open_port(struct builtin *builtin, const struct builtin_options *opti
 
 static int watch_interface(struct builtin *builtin)
 {
-	builtin->worker.source = (struct loop_source){.fd = tun_fd(builtin->worker.tun),
-						      .events = EPOLLIN,
-						      .on_event = transmit_readable,
-						      .owner = &builtin->worker};
-	return loop_add(builtin->loop, &builtin->worker.source);
+	builtin->workers[0].source = (struct loop_source){.fd = tun_fd(builtin->workers[0].tun),
+							  .events = EPOLLIN,
+							  .on_event = transmit_readable,
+							  .owner = &builtin->workers[0]};
+	return loop_add(builtin->loop, &builtin->workers[0].source);
+}
+
+/* How many there may come to be under load. */
+static unsigned workers_limit(const struct builtin_options *options)
+{
+	unsigned processors = workers_processors();
+
+	if (options->workers || options->tun_fd)
+		return 1;
+	return processors < BUILTIN_WORKERS_MAX ? processors : BUILTIN_WORKERS_MAX;
+}
+
+static int attach_workers(struct builtin *builtin, unsigned count)
+{
+	int result = 0;
+
+	while (!result && builtin->running < count)
+		result = workers_attach(builtin);
+	return result;
 }
 
 int builtin_new(struct loop *loop, const struct builtin_options *options,
@@ -224,7 +265,8 @@ int builtin_new(struct loop *loop, const struct builtin_options *options,
 	struct builtin *builtin;
 	int result;
 
-	if (options->mtu > BUILTIN_MTU_MAX || options->local_count > BUILTIN_LOCAL_MAX)
+	if (options->mtu > BUILTIN_MTU_MAX || options->local_count > BUILTIN_LOCAL_MAX ||
+	    options->workers > (options->tun_fd ? 1 : BUILTIN_WORKERS_MAX))
 		return -EINVAL;
 	builtin = new (struct builtin);
 	for (size_t i = 0; i < options->local_count; i++)
@@ -236,6 +278,8 @@ int builtin_new(struct loop *loop, const struct builtin_options *options,
 		builtin->stamps = *options->stamps;
 	builtin->timer = (struct loop_timer){.on_timer = on_timer, .owner = builtin};
 	list_init(&builtin->pending);
+	workers_init(builtin);
+	builtin->load.workers_max = workers_limit(options);
 	core_begin(builtin, options->limits);
 	stamp_begin(builtin);
 	stage_pool_init(&builtin->stage_pool, builtin->mtu, STAGE_SLOTS);
@@ -244,12 +288,17 @@ int builtin_new(struct loop *loop, const struct builtin_options *options,
 		result = open_port(builtin, options);
 	if (!result)
 		result = watch_interface(builtin);
+	if (!result) {
+		worker_begin(&builtin->workers[0]);
+		builtin->workers[0].loop = loop;
+		builtin->workers[0].lane = port_lane(builtin->port);
+		builtin_set_control(builtin, NULL, NULL);
+		result = attach_workers(builtin, options->workers);
+	}
 	if (result) {
 		builtin_free(builtin);
 		return result;
 	}
-	worker_begin(builtin);
-	builtin_set_control(builtin, NULL, NULL);
 	*ret_builtin = builtin;
 	return 0;
 }
@@ -260,15 +309,13 @@ void builtin_free(struct builtin *builtin)
 
 	if (!builtin)
 		return;
+	workers_done(builtin);
 	while ((peer = builtin_peer_next(builtin, NULL)))
 		builtin_peer_remove(peer);
 	loop_timer_stop(builtin->loop, &builtin->timer);
-	loop_remove(&builtin->worker.source);
+	loop_remove(&builtin->workers[0].source);
 	port_free(builtin->port);
-	tun_close(builtin->worker.tun);
-	aead_free(builtin->worker.aead);
-	free(builtin->worker.read_room);
-	free(builtin->worker.run.room);
+	worker_end(&builtin->workers[0]);
 	stage_pool_done(&builtin->stage_pool);
 	free(builtin->wg->allowed.nodes);
 	wg_done(builtin->wg);
@@ -280,12 +327,28 @@ void builtin_free(struct builtin *builtin)
 
 const char *builtin_interface(const struct builtin *builtin)
 {
-	return tun_name(builtin->worker.tun);
+	return tun_name(builtin->workers[0].tun);
 }
 
 struct port *builtin_port(struct builtin *builtin)
 {
 	return builtin->port;
+}
+
+int builtin_set_listen_port(struct builtin *builtin, uint16_t listen_port)
+{
+	unsigned count = builtin->running;
+	int result;
+
+	if (listen_port == port_number(builtin->port))
+		return 0;
+	while (builtin->running > 1)
+		workers_detach(builtin);
+	result = port_set_number(builtin->port, listen_port);
+	/* Without them it goes on more slowly. */
+	attach_workers(builtin, count);
+	builtin_settle(builtin);
+	return result;
 }
 
 static void on_control(void *owner, usec_t now, struct port_packet *packet)
@@ -313,7 +376,7 @@ void builtin_set_control(struct builtin *builtin,
 
 void builtin_set_private_key(struct builtin *builtin, const struct key *private_key)
 {
-	wg_set_private_key(builtin->wg, builtin->worker.aead, private_key);
+	wg_set_private_key(builtin->wg, builtin->workers[0].aead, private_key);
 	builtin_rearm(builtin);
 }
 
@@ -332,17 +395,39 @@ void builtin_get_public_key(const struct builtin *builtin, struct key *ret_publi
 	*ret_public_key = builtin->wg->identity.public_key;
 }
 
-void builtin_get_counters(const struct builtin *builtin, struct builtin_counters *ret_counters)
+static void add_counters(struct builtin_counters *sum, const struct builtin_counters *counters)
+{
+	uint64_t *into = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)counters;
+
+	_Static_assert(sizeof(*sum) % sizeof(uint64_t) == 0, "nothing but counts");
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		into[i] += from[i];
+}
+
+void builtin_get_counters(struct builtin *builtin, struct builtin_counters *ret_counters)
 {
 	const struct wg *wg = builtin->wg;
 
-	*ret_counters = builtin->counters;
+	*ret_counters = (struct builtin_counters){0};
+	workers_hold(builtin);
+	for (unsigned i = 0; i < BUILTIN_WORKERS_MAX; i++)
+		add_counters(ret_counters, &builtin->workers[i].counters);
+	workers_release(builtin);
+	ret_counters->workers = builtin->running;
 	ret_counters->keepalives_received = wg->keepalives_received;
 	ret_counters->handshakes_sent = wg->handshakes_sent;
 	ret_counters->handshakes_completed = wg->handshakes_completed;
 	ret_counters->cookies_sent = wg->cookies_sent;
-	memcpy(ret_counters->drops + BUILTIN_DROP_WG, wg->drops + 1,
-	       sizeof(wg->drops) - sizeof(wg->drops[0]));
+	for (unsigned i = 1; i < WG_DROP_COUNT; i++)
+		ret_counters->drops[BUILTIN_DROP_WG + i - 1] += wg->drops[i];
+}
+
+void builtin_get_port_counters(struct builtin *builtin, struct port_counters *ret_counters)
+{
+	workers_hold(builtin);
+	port_get_counters(builtin->port, ret_counters);
+	workers_release(builtin);
 }
 
 const char *builtin_drop_name(unsigned drop)
@@ -356,6 +441,7 @@ const char *builtin_drop_name(unsigned drop)
 		[BUILTIN_DROP_STAGED_OLDEST] = "staged-oldest",
 		[BUILTIN_DROP_STAGED_FULL] = "staged-full",
 		[BUILTIN_DROP_STAGED_EXPIRED] = "staged-expired",
+		[BUILTIN_DROP_MAIL_FULL] = "worker-mail-full",
 		[BUILTIN_DROP_RX_FOREIGN] = "rx-foreign",
 		[BUILTIN_DROP_TUN_REFUSED] = "tun-refused",
 	};

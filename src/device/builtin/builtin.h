@@ -2,8 +2,9 @@
  * batches from end to end. It moves packets and runs WireGuard's handshakes and timers
  * (proto/noise); it never sets addresses, routes or the up state of its interface, never resolves
  * names, never logs, and decides nothing about paths: who owns the device sets endpoints.
- * Everything runs in the thread of the loop; events are called from there and may call anything
- * here but builtin_free(). */
+ * Everything here is for the thread of the loop; events are called from there and may call anything
+ * but builtin_free(). Under load further threads move data (workers.h): what they did to a peer's
+ * statistics shows within 20 ms. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@
 #define BUILTIN_STAGED_MAX     128
 #define BUILTIN_INTERFACE_SIZE 16 /* IFNAMSIZ */
 #define BUILTIN_LOCAL_MAX      16
+#define BUILTIN_WORKERS_MAX    4
 
 struct builtin;
 struct builtin_peer;
@@ -52,6 +54,10 @@ struct builtin_options {
 	const struct prefix *local;
 	size_t local_count;                       /* at most BUILTIN_LOCAL_MAX */
 	const struct builtin_stamp_store *stamps; /* copied; NULL = the wall clock alone */
+	/* Threads that move data. 0: as many as it takes, at most one per processor and
+	 * BUILTIN_WORKERS_MAX. Otherwise just so many from the start, the loop's included. With
+	 * tun_fd there is one. */
+	unsigned workers;
 };
 
 /* What is not to be used although the kernel has it, named by this variable of the environment:
@@ -79,17 +85,21 @@ struct builtin_events {
 	void (*on_gone)(void *owner);
 };
 
-/* 0 or -errno: those of tun_open() or tun_adopt(), and port_new(), -EINVAL for a bad MTU. events is
- * copied. */
+/* 0 or -errno: those of tun_open() or tun_adopt(), and port_new(), -EINVAL for a bad MTU or too
+ * many addresses or workers. events is copied. */
 int builtin_new(struct loop *loop, const struct builtin_options *options,
 		const struct builtin_events *events, struct builtin **ret_builtin);
 /* Wipes all keys, removes the interface and closes the port. NULL is fine. */
 void builtin_free(struct builtin *builtin);
 
 const char *builtin_interface(const struct builtin *builtin);
-/* The device's port: number, fwmark, sending control datagrams, mask. Its handlers are the
- * device's: use builtin_set_control(). */
+/* The device's port: fwmark, sending control datagrams, mask. What else there is to it is the
+ * device's: handlers (builtin_set_control()), number, counters. */
 struct port *builtin_port(struct builtin *builtin);
+/* As port_set_number(). */
+int builtin_set_listen_port(struct builtin *builtin, uint16_t listen_port);
+struct port_counters;
+void builtin_get_port_counters(struct builtin *builtin, struct port_counters *ret_counters);
 struct port_packet;
 void builtin_set_control(struct builtin *builtin,
 			 void (*on_control)(void *owner, usec_t now, struct port_packet *packet),
@@ -184,6 +194,7 @@ enum builtin_drop {
 	BUILTIN_DROP_STAGED_OLDEST,   /* the peer's queue was full */
 	BUILTIN_DROP_STAGED_FULL,     /* the device's pool for waiting packets was empty */
 	BUILTIN_DROP_STAGED_EXPIRED,  /* no handshake came */
+	BUILTIN_DROP_MAIL_FULL,       /* too much at once that only the first worker can handle */
 	/* Towards the interface. */
 	BUILTIN_DROP_RX_FOREIGN, /* not to one of our own addresses, and options say that it must be
 				  */
@@ -193,6 +204,7 @@ enum builtin_drop {
 };
 
 struct builtin_counters {
+	uint64_t workers; /* at present */
 	uint64_t tun_reads, tun_read_packets, tun_writes,
 		tun_write_packets;  /* reads: system calls */
 	uint64_t runs, run_packets; /* sealed and handed to the port */
@@ -200,6 +212,6 @@ struct builtin_counters {
 	uint64_t drops[BUILTIN_DROP_COUNT];
 };
 
-void builtin_get_counters(const struct builtin *builtin, struct builtin_counters *ret_counters);
+void builtin_get_counters(struct builtin *builtin, struct builtin_counters *ret_counters);
 /* "tun-no-peer": stable, for status. */
 const char *builtin_drop_name(unsigned drop);

@@ -11,7 +11,7 @@ static usec_t now_of(const struct builtin_peer *peer)
 
 static struct aead *aead_of(const struct builtin_peer *peer)
 {
-	return peer->builtin->worker.aead;
+	return peer->builtin->workers[0].aead;
 }
 
 bool builtin_may_be_peer(const struct key *public_key)
@@ -36,6 +36,10 @@ int builtin_peer_add(struct builtin *builtin, const struct key *public_key,
 	peer->builtin = builtin;
 	stage_init(&peer->stage);
 	list_init(&peer->pending);
+	for (size_t i = 0; i < array_size(peer->notes); i++) {
+		peer->notes[i].peer = peer;
+		list_init(&peer->notes[i].entry);
+	}
 	*ret_peer = peer;
 	return 0;
 }
@@ -53,7 +57,11 @@ void builtin_peer_remove(struct builtin_peer *peer)
 
 	stage_clear(&builtin->stage_pool, &peer->stage);
 	list_remove(&peer->pending);
+	workers_hold(builtin);
+	for (size_t i = 0; i < array_size(peer->notes); i++)
+		list_remove(&peer->notes[i].entry);
 	wg_peer_remove(&peer->wg);
+	workers_release(builtin);
 	secret_free(peer, sizeof(*peer));
 	builtin_rearm(builtin);
 }
@@ -99,10 +107,12 @@ void builtin_peer_get_preshared_key(const struct builtin_peer *peer, struct key 
 
 void builtin_peer_set_endpoint(struct builtin_peer *peer, const struct address *endpoint)
 {
+	/* Nobody else sends before what waits has gone. */
+	workers_hold(peer->builtin);
 	wg_peer_set_endpoint(&peer->wg, endpoint);
-	if (!peer->stage.count || !wg_peer_has_session(&peer->wg, now_of(peer)))
-		return;
-	transmit_staged(peer);
+	if (peer->stage.count && wg_peer_has_session(&peer->wg, now_of(peer)))
+		transmit_staged(peer);
+	workers_release(peer->builtin);
 	builtin_rearm(peer->builtin);
 }
 
@@ -119,7 +129,9 @@ uint16_t builtin_peer_keepalive(const struct builtin_peer *peer)
 
 void builtin_peer_set_may_roam(struct builtin_peer *peer, bool may_roam)
 {
+	workers_hold(peer->builtin);
 	peer->wg.may_roam = may_roam;
+	workers_release(peer->builtin);
 }
 
 void builtin_peer_set_may_initiate(struct builtin_peer *peer, bool may_initiate)
@@ -137,7 +149,7 @@ static void give_memory(struct builtin *builtin)
 	free(allowedips_give_memory(table, new_array(struct allowedips_node, count), count));
 }
 
-int builtin_peer_allow(struct builtin_peer *peer, const struct prefix *prefix)
+static int allow(struct builtin_peer *peer, const struct prefix *prefix)
 {
 	struct allowedips *table = &peer->builtin->wg->allowed;
 	int result = allowedips_add(table, prefix, &peer->wg.allowed);
@@ -148,14 +160,31 @@ int builtin_peer_allow(struct builtin_peer *peer, const struct prefix *prefix)
 	return allowedips_add(table, prefix, &peer->wg.allowed);
 }
 
+int builtin_peer_allow(struct builtin_peer *peer, const struct prefix *prefix)
+{
+	int result;
+
+	workers_hold(peer->builtin);
+	result = allow(peer, prefix);
+	workers_release(peer->builtin);
+	return result;
+}
+
 bool builtin_peer_disallow(struct builtin_peer *peer, const struct prefix *prefix)
 {
-	return allowedips_remove(&peer->builtin->wg->allowed, prefix, &peer->wg.allowed);
+	bool was_allowed;
+
+	workers_hold(peer->builtin);
+	was_allowed = allowedips_remove(&peer->builtin->wg->allowed, prefix, &peer->wg.allowed);
+	workers_release(peer->builtin);
+	return was_allowed;
 }
 
 void builtin_peer_disallow_all(struct builtin_peer *peer)
 {
+	workers_hold(peer->builtin);
 	allowedips_remove_all(&peer->builtin->wg->allowed, &peer->wg.allowed);
+	workers_release(peer->builtin);
 }
 
 bool builtin_peer_allowed(const struct builtin_peer *peer, size_t index, struct prefix *ret_prefix)

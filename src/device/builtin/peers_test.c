@@ -27,7 +27,7 @@ static void a_peer_that_may_not_roam_only_proposes(void **state)
 	exchange();
 	before = statistics_of(&b).endpoint;
 	builtin_peer_set_may_roam(b.peer, false);
-	assert_int_equal(port_set_number(builtin_port(a.builtin), 0), 0);
+	assert_int_equal(builtin_set_listen_port(a.builtin, 0), 0);
 	for (int i = 0; i < 3; i++) {
 		send_text(&a, &b, "from elsewhere");
 		wait_for(has_text(&b, "from elsewhere"));

@@ -3,8 +3,9 @@
 #include "device/builtin/packet.h"
 #include "port/port.h"
 
-static bool is_taken(struct builtin *builtin, const uint8_t *packet)
+static bool is_taken(struct worker *worker, const uint8_t *packet)
 {
+	const struct builtin *builtin = worker->builtin;
 	struct address destination;
 
 	if (!builtin->local_count)
@@ -16,39 +17,59 @@ static bool is_taken(struct builtin *builtin, const uint8_t *packet)
 		if (address_is_same_ip(&local, &destination))
 			return true;
 	}
-	count_drops(builtin, BUILTIN_DROP_RX_FOREIGN, 1);
+	count_drops(worker, BUILTIN_DROP_RX_FOREIGN, 1);
 	return false;
 }
 
-static void receive_packet(struct builtin *builtin, usec_t now, struct port_packet *packet)
+static void note_received(struct worker *worker, usec_t now, const struct wg_opened *opened,
+			  const struct port_packet *packet)
 {
-	struct worker *worker = &builtin->worker;
-	struct wg *wg = builtin->wg;
+	struct note *note;
+
+	if (!worker->number) {
+		wg_received(worker->builtin->wg, worker->aead, now, opened, &packet->from,
+			    packet->size);
+		return;
+	}
+	note = workers_note(worker, opened->peer);
+	if (wg_tally_received(&note->tally, opened, &packet->from, packet->size))
+		worker->is_urgent = true;
+}
+
+static void receive_packet(struct worker *worker, usec_t now, struct port_packet *packet)
+{
+	const struct wg *wg = worker->builtin->wg;
 	struct wg_opened opened;
 	enum wg_drop drop;
 	size_t size;
 
 	drop = wg_open(wg, worker->aead, now, packet->data, packet->size, &opened);
-	wg_count(wg, drop);
+	count_wg_drop(worker, drop);
 	if (drop != WG_OK)
 		return;
-	wg_received(wg, worker->aead, now, &opened, &packet->from, packet->size);
+	note_received(worker, now, &opened, packet);
 	if (!opened.size)
 		return;
 	drop = wg_accepts(wg, opened.peer, opened.packet, opened.size, &size);
-	wg_count(wg, drop);
-	if (drop == WG_OK && is_taken(builtin, opened.packet))
+	count_wg_drop(worker, drop);
+	if (drop == WG_OK && is_taken(worker, opened.packet))
 		coalesce_add(&worker->coalesce, opened.packet, size);
+}
+
+void receive_batch(struct worker *worker, usec_t now, struct port_packet *packets, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		receive_packet(worker, now, &packets[i]);
+	/* The packets are only lent. */
+	coalesce_flush(&worker->coalesce);
 }
 
 void receive_data(void *owner, usec_t now, struct port_packet *packets, size_t count)
 {
 	struct builtin *builtin = owner;
 
-	for (size_t i = 0; i < count; i++)
-		receive_packet(builtin, now, &packets[i]);
-	/* The packets are only lent. */
-	coalesce_flush(&builtin->worker.coalesce);
+	receive_batch(&builtin->workers[0], now, packets, count);
+	load_look(builtin, now);
 	builtin_settle(builtin);
 }
 
@@ -56,8 +77,8 @@ void receive_handshake(void *owner, usec_t now, struct port_packet *packet)
 {
 	struct builtin *builtin = owner;
 
-	wg_receive_handshake(builtin->wg, builtin->worker.aead, now, &packet->from, packet->data,
-			     packet->size);
+	wg_receive_handshake(builtin->wg, builtin->workers[0].aead, now, &packet->from,
+			     packet->data, packet->size);
 	builtin_settle(builtin);
 }
 
@@ -67,12 +88,11 @@ void receive_write(void *owner, const struct tun_header *header, const struct io
 		   size_t packets)
 {
 	struct worker *worker = owner;
-	struct builtin *builtin = worker->builtin;
 
 	if (tun_write(worker->tun, header, parts, packets)) {
-		count_drops(builtin, BUILTIN_DROP_TUN_REFUSED, packets);
+		count_drops(worker, BUILTIN_DROP_TUN_REFUSED, packets);
 		return;
 	}
-	builtin->counters.tun_writes++;
-	builtin->counters.tun_write_packets += packets;
+	worker->counters.tun_writes++;
+	worker->counters.tun_write_packets += packets;
 }

@@ -25,13 +25,13 @@ static void stage_packet(struct builtin_peer *peer, const uint8_t *packet, size_
 	case STAGE_KEPT:
 		break;
 	case STAGE_KEPT_FOR_OLDEST:
-		count_drops(builtin, BUILTIN_DROP_STAGED_OLDEST, 1);
+		count_drops(&builtin->workers[0], BUILTIN_DROP_STAGED_OLDEST, 1);
 		break;
 	case STAGE_TOO_BIG:
-		count_drops(builtin, BUILTIN_DROP_TUN_TOO_BIG, 1);
+		count_drops(&builtin->workers[0], BUILTIN_DROP_TUN_TOO_BIG, 1);
 		return;
 	case STAGE_FULL:
-		count_drops(builtin, BUILTIN_DROP_STAGED_FULL, 1);
+		count_drops(&builtin->workers[0], BUILTIN_DROP_STAGED_FULL, 1);
 		return;
 	}
 	memcpy(room, packet, size);
@@ -49,11 +49,11 @@ static void run_stage(struct builtin_peer *peer, const struct run *run, usec_t n
 	struct builtin *builtin = peer->builtin;
 
 	if (!builtin->wg->identity.is_set) {
-		count_drops(builtin, BUILTIN_DROP_TUN_NO_KEY, run->count);
+		count_drops(&builtin->workers[0], BUILTIN_DROP_TUN_NO_KEY, run->count);
 		return;
 	}
 	if (peer->wg.endpoint.family == FAMILY_NONE && !builtin->events.on_wanted) {
-		count_drops(builtin, BUILTIN_DROP_TUN_NO_ENDPOINT, run->count);
+		count_drops(&builtin->workers[0], BUILTIN_DROP_TUN_NO_ENDPOINT, run->count);
 		return;
 	}
 	forget_old(peer, now);
@@ -75,28 +75,57 @@ static void run_seal(struct worker *worker, const struct wg_run *reserved)
 	}
 }
 
+static bool run_reserve(struct worker *worker, usec_t now, struct wg_run *ret_run)
+{
+	struct wg_peer *peer = worker->run.peer;
+	unsigned count = (unsigned)worker->run.count;
+
+	/* There may be a session without an endpoint: the other side began it, and the owner is
+	 * about to say where. */
+	if (!worker->number)
+		return wg_send_begin(peer, worker->aead, now, count, ret_run) &&
+		       peer->endpoint.family != FAMILY_NONE;
+	/* What went to worker 0 goes first. */
+	return peer->endpoint.family != FAMILY_NONE && !workers_has_mailed(worker, peer) &&
+	       wg_send_reserve(peer, now, count, ret_run);
+}
+
+static void run_send(struct worker *worker, usec_t now, const struct wg_run *reserved)
+{
+	struct run *run = &worker->run;
+
+	run_seal(worker, reserved);
+	port_lane_send_run(worker->lane, &run->peer->endpoint, run->room, run->used, run->stride);
+	if (!worker->number)
+		wg_sent(run->peer, worker->aead, now, run->used, true);
+	else
+		wg_tally_sent(&workers_note(worker, run->peer)->tally, run->used);
+	worker->counters.runs++;
+	worker->counters.run_packets += run->count;
+}
+
+static void run_mail(struct worker *worker)
+{
+	const struct run *run = &worker->run;
+
+	for (size_t i = 0; i < run->count; i++)
+		workers_mail_packet(worker, run->peer, run_packet(run, i), run->sizes[i]);
+}
+
 static void run_flush(struct worker *worker)
 {
-	struct builtin *builtin = worker->builtin;
 	struct run *run = &worker->run;
-	usec_t now = loop_now(builtin->loop);
+	usec_t now = loop_now(worker->loop);
 	struct wg_run reserved;
 
 	if (!run->count)
 		return;
-	/* There may be a session without an endpoint: the other side began it, and the owner is
-	 * about to say where. */
-	if (!wg_send_begin(run->peer, worker->aead, now, (unsigned)run->count, &reserved) ||
-	    run->peer->endpoint.family == FAMILY_NONE) {
+	if (run_reserve(worker, now, &reserved))
+		run_send(worker, now, &reserved);
+	else if (worker->number)
+		run_mail(worker);
+	else
 		run_stage(peer_of(run->peer), run, now);
-	} else {
-		run_seal(worker, &reserved);
-		port_send_run(builtin->port, &run->peer->endpoint, run->room, run->used,
-			      run->stride);
-		wg_sent(run->peer, worker->aead, now, run->used, true);
-		builtin->counters.runs++;
-		builtin->counters.run_packets += run->count;
-	}
 	run_clear(run);
 }
 
@@ -109,7 +138,7 @@ static uint8_t *run_room(struct worker *worker, struct wg_peer *peer, size_t siz
 		run_flush(worker);
 	if (run_may_add(&worker->run, peer, size, builtin->mtu))
 		return run_add(&worker->run, peer, size, builtin->mtu);
-	count_drops(builtin, BUILTIN_DROP_TUN_TOO_BIG, 1);
+	count_drops(worker, BUILTIN_DROP_TUN_TOO_BIG, 1);
 	return NULL;
 }
 
@@ -120,13 +149,13 @@ static void transmit_packet(struct worker *worker, const struct tun_header *head
 	struct split split;
 
 	if (!split_begin(&split, header, worker->read_room, size)) {
-		count_drops(builtin, BUILTIN_DROP_TUN_MALFORMED, 1);
+		count_drops(worker, BUILTIN_DROP_TUN_MALFORMED, 1);
 		return;
 	}
-	builtin->counters.tun_read_packets += split.count;
+	worker->counters.tun_read_packets += split.count;
 	peer = wg_route(builtin->wg, worker->read_room, size);
 	if (!peer) {
-		count_drops(builtin, BUILTIN_DROP_TUN_NO_PEER, split.count);
+		count_drops(worker, BUILTIN_DROP_TUN_NO_PEER, split.count);
 		return;
 	}
 	for (size_t i = 0; i < split.count; i++) {
@@ -137,30 +166,60 @@ static void transmit_packet(struct worker *worker, const struct tun_header *head
 	}
 }
 
-void transmit_readable(void *owner, uint32_t events)
+ssize_t transmit_turn(struct worker *worker)
 {
-	struct worker *worker = owner;
+	const int reads_max = worker->number ? TUN_READS_PER_BATCH : TUN_READS_PER_TURN;
+	const ssize_t bytes_max = worker->number ? TUN_BYTES_PER_BATCH : TUN_BYTES_PER_TURN;
 	struct tun_header header;
 	ssize_t size = 0, total = 0;
 
-	for (int i = 0; i < TUN_READS_PER_TURN && total < TUN_BYTES_PER_TURN; i++) {
+	for (int i = 0; i < reads_max && total < bytes_max; i++) {
 		size = tun_read(worker->tun, &header, worker->read_room, TUN_PACKET_MAX);
 		if (size <= 0)
 			break;
 		total += size;
-		worker->builtin->counters.tun_reads++;
+		worker->counters.tun_reads++;
 		transmit_packet(worker, &header, (size_t)size);
 	}
 	run_flush(worker);
-	if (size == -EBADFD || events & (EPOLLERR | EPOLLHUP))
-		builtin_interface_gone(worker->builtin);
-	builtin_settle(worker->builtin);
+	return size;
+}
+
+void transmit_readable(void *owner, uint32_t events)
+{
+	struct worker *worker = owner;
+	struct builtin *builtin = worker->builtin;
+
+	if (transmit_turn(worker) == -EBADFD || events & (EPOLLERR | EPOLLHUP))
+		builtin_interface_gone(builtin);
+	load_look(builtin, loop_now(builtin->loop));
+	builtin_settle(builtin);
+}
+
+void transmit_mailed(struct builtin *builtin, const uint8_t *packet, size_t size)
+{
+	struct worker *worker = &builtin->workers[0];
+	struct wg_peer *peer = wg_route(builtin->wg, packet, size);
+	uint8_t *room;
+
+	if (!peer) {
+		count_drops(worker, BUILTIN_DROP_TUN_NO_PEER, 1);
+		return;
+	}
+	room = run_room(worker, peer, size);
+	if (room)
+		memcpy(room, packet, size);
+}
+
+void transmit_flush(struct builtin *builtin)
+{
+	run_flush(&builtin->workers[0]);
 }
 
 void transmit_staged(struct builtin_peer *peer)
 {
 	struct builtin *builtin = peer->builtin;
-	struct worker *worker = &builtin->worker;
+	struct worker *worker = &builtin->workers[0];
 	const uint8_t *packet;
 	size_t size;
 
@@ -182,5 +241,7 @@ void transmit_staged(struct builtin_peer *peer)
 
 void transmit_forget(struct builtin_peer *peer, enum builtin_drop drop)
 {
-	count_drops(peer->builtin, drop, stage_clear(&peer->builtin->stage_pool, &peer->stage));
+	struct builtin *builtin = peer->builtin;
+
+	count_drops(&builtin->workers[0], drop, stage_clear(&builtin->stage_pool, &peer->stage));
 }

@@ -29,6 +29,7 @@ static json_t *drops_json(const struct builtin_counters *device, const struct po
 static json_t *device_json(const struct builtin_counters *device, const struct port_counters *port)
 {
 	const struct count counts[] = {
+		{"workers", device->workers},
 		{"tun_read_calls", device->tun_reads},
 		{"tun_read_packets", device->tun_read_packets},
 		{"tun_write_calls", device->tun_writes},
@@ -68,13 +69,13 @@ static json_t *per_call_json(const struct builtin_counters *device,
 			 ratio_json(port->tx_datagrams, port->tx_calls));
 }
 
-json_t *report_counters(const struct builtin *builtin)
+json_t *report_counters(struct builtin *builtin)
 {
 	struct builtin_counters device;
 	struct port_counters port;
 
 	builtin_get_counters(builtin, &device);
-	port_get_counters(builtin_port((struct builtin *)builtin), &port);
+	builtin_get_port_counters(builtin, &port);
 	return json_pack("{s:o, s:o, s:o}", "drops", drops_json(&device, &port), "device",
 			 device_json(&device, &port), "packets_per_call",
 			 per_call_json(&device, &port));

@@ -8,4 +8,4 @@ struct builtin;
 
 /* {"drops": {REASON: n, ...}, "device": {...}, "packets_per_call": {...}}: every reason for a drop
  * is there, also those that never happened. The caller's roles may add to it. */
-json_t *report_counters(const struct builtin *builtin);
+json_t *report_counters(struct builtin *builtin);

@@ -35,14 +35,14 @@ static int apply_port(struct control *control, const struct uapi_set *set)
 	int result = 0;
 
 	if (set->has_listen_port)
-		result = port_set_number(port, set->listen_port);
+		result = builtin_set_listen_port(control->builtin, set->listen_port);
 	if (result || !set->has_fwmark)
 		return result;
 	result = port_set_fwmark(port, set->fwmark);
 	if (!result)
 		control->fwmark = set->fwmark;
 	else if (set->has_listen_port)
-		port_set_number(port, former);
+		builtin_set_listen_port(control->builtin, former);
 	return result;
 }
 

@@ -51,11 +51,11 @@ uint16_t port_number(const struct port *port)
 	return port->number;
 }
 
-int port_set_number(struct port *port, uint16_t number)
+int builtin_set_listen_port(struct builtin *builtin, uint16_t number)
 {
 	if (number == PORT_IN_USE)
 		return -EADDRINUSE;
-	port->number = number ? number : MODEL_PORT_ANY;
+	builtin->port.number = number ? number : MODEL_PORT_ANY;
 	return 0;
 }
 
