@@ -49,7 +49,7 @@ _wayleave() {
 	' ping '*) words='--interface --count --until-direct --help' ;;
 	' trust') words="--interface --help $(_wayleave_nodes)" ;;
 	' trust '*) words='--interface --help' ;;
-	' wg'*) words='--foreground --help' ;;
+	' wg'*) words='--foreground --workers --help' ;;
 	' key') words='generate public preshared --help' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

@@ -36,6 +36,7 @@ complete -c wayleave -n '__wayleave_in up; or __wayleave_in down; or __wayleave_
 complete -c wayleave -n '__wayleave_in up' -s c -l config -r -F -d 'config file'
 complete -c wayleave -n '__wayleave_in up' -s n -l name -x -d 'of this node'
 complete -c wayleave -n '__wayleave_in up; or __wayleave_in wg' -s f -l foreground -d 'stay in the foreground'
+complete -c wayleave -n '__wayleave_in wg' -s w -l workers -x -a 'auto 1 2 3 4' -d 'threads that move data'
 complete -c wayleave -n '__wayleave_in up' -s l -l log -r -F -d 'log file'
 complete -c wayleave -n '__wayleave_in up' -s v -l verbose -d 'log more'
 complete -c wayleave -n '__wayleave_in status' -s j -l json -d 'as JSON'

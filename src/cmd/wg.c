@@ -8,18 +8,21 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "conf/values.h"
 #include "sys/state/daemon.h"
 #include "wg/standalone.h"
 
 static const char help[] =
-	"Usage: wayleave wg [--foreground] INTERFACE\n"
-	"       wayleave-wg [--foreground] INTERFACE\n"
+	"Usage: wayleave wg [--foreground] [--workers N] INTERFACE\n"
+	"       wayleave-wg [--foreground] [--workers N] INTERFACE\n"
 	"\n"
 	"Creates a WireGuard interface in user space, for wg(8) and wg-quick(8). It goes to the\n"
 	"background when it is ready, and ends when the interface or its socket\n"
 	"(/var/run/wireguard/INTERFACE.sock) is removed.\n"
 	"\n"
 	"  -f, --foreground  stay in the foreground and log to stderr\n"
+	"  -w, --workers N   threads that move data, 1 to 4; default auto: one, and more of them\n"
+	"                    under load\n"
 	"\n"
 	"LOG_LEVEL, WG_PROCESS_FOREGROUND, WG_TUN_FD and WG_UAPI_FD are those of wireguard-go.\n"
 	"\n"
@@ -77,9 +80,11 @@ static int run_in_background(struct standalone_options *options, bool keeps_outp
 int cmd_wg(int argc, char **argv)
 {
 	struct standalone_options options = {0};
+	const char *workers = "auto";
 	const char *process = getenv("WG_PROCESS_FOREGROUND");
 	bool is_foreground = process && !strcmp(process, "1"), keeps_output;
-	const struct cmd_option syntax_options[] = {{"foreground", 'f', CMD_FLAG, &is_foreground}};
+	const struct cmd_option syntax_options[] = {{"foreground", 'f', CMD_FLAG, &is_foreground},
+						    {"workers", 'w', CMD_TEXT, &workers}};
 	const struct cmd_syntax syntax = {
 		"wayleave wg", help, syntax_options, array_size(syntax_options), 1, 1};
 	int status;
@@ -90,10 +95,15 @@ int cmd_wg(int argc, char **argv)
 	if (!cmd_is_interface_name(argv[1]))
 		return cmd_usage_error("wayleave wg", "'%s' cannot be the name of an interface",
 				       argv[1]);
+	if (conf_workers_parse(workers, &options.workers))
+		return cmd_usage_error("wayleave wg", "'%s' is no number of workers (1-4 or auto)",
+				       workers);
 	options.interface = argv[1];
 	if (!inherited("WG_TUN_FD", &options.tun_fd) || !inherited("WG_UAPI_FD", &options.uapi_fd))
 		return cmd_fail(
 			"WG_TUN_FD and WG_UAPI_FD are numbers of open descriptors from 3 on");
+	if (options.tun_fd && options.workers > 1)
+		return cmd_fail("an inherited interface (WG_TUN_FD) has one worker");
 	keeps_output = choose_log_level();
 	if (is_foreground)
 		return standalone_run(&options) ? CMD_FAILED : CMD_OK;

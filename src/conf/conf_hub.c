@@ -21,6 +21,11 @@ static int read_port(void *place, const char *value)
 	return conf_port_parse(value, place);
 }
 
+static int read_workers(void *place, const char *value)
+{
+	return conf_workers_parse(value, place);
+}
+
 static int read_mtu(void *place, const char *value)
 {
 	return conf_mtu_parse(value, place);
@@ -92,6 +97,10 @@ static const struct ini_key interface_keys[] = {
 	 .read = read_mtu,
 	 .offset = offsetof(struct hub_config, mtu),
 	 .expect = "a size in bytes (576-9000)"},
+	{.name = "Workers",
+	 .read = read_workers,
+	 .offset = offsetof(struct hub_config, workers),
+	 .expect = "a number of threads (1-4) or auto"},
 };
 
 static const struct ini_key hub_keys[] = {
@@ -162,7 +171,10 @@ void hub_config_print(const struct hub_config *config, struct buffer *out)
 	secret_wipe(key, sizeof(key));
 	for (size_t i = 0; i < config->address_count; i++)
 		buffer_print(out, "Address = %s\n", prefix_print(&config->addresses[i], text));
-	buffer_print(out, "MTU = %u\n\n[Hub]\nName = %s\n", config->mtu, config->name);
+	buffer_print(out, "MTU = %u\n", config->mtu);
+	if (config->workers)
+		buffer_print(out, "Workers = %u\n", config->workers);
+	buffer_print(out, "\n[Hub]\nName = %s\n", config->name);
 	for (size_t i = 0; i < config->endpoint_count; i++)
 		buffer_print(out, "Endpoint = %s\n",
 			     conf_endpoint_print(&config->endpoints[i], text));

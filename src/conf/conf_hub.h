@@ -20,9 +20,10 @@
 
 struct hub_config {
 	/* [Interface] */
-	struct key private_key;                      /* clamped or not, as written */
-	uint16_t listen_port;                        /* default 51820 */
-	uint16_t mtu;                                /* default 1420 */
+	struct key private_key; /* clamped or not, as written */
+	uint16_t listen_port;   /* default 51820 */
+	uint16_t mtu;           /* default 1420 */
+	uint16_t workers;       /* threads that move data; 0 = as many as it takes */
 	struct prefix addresses[CONF_ADDRESSES_MAX]; /* the hub's own, host bits kept: the pools */
 	size_t address_count;                        /* at least 1 */
 	/* [Hub] */

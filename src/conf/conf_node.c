@@ -23,6 +23,11 @@ static int read_public_key(void *place, const char *value)
 	return conf_public_key_parse(value, place);
 }
 
+static int read_workers(void *place, const char *value)
+{
+	return conf_workers_parse(value, place);
+}
+
 static int read_mtu(void *place, const char *value)
 {
 	return conf_mtu_parse(value, place);
@@ -121,6 +126,10 @@ static const struct ini_key interface_keys[] = {
 	 .read = read_mtu,
 	 .offset = offsetof(struct node_config, mtu),
 	 .expect = "a size in bytes (576-9000)"},
+	{.name = "Workers",
+	 .read = read_workers,
+	 .offset = offsetof(struct node_config, workers),
+	 .expect = "a number of threads (1-4) or auto"},
 	{.name = "FwMark",
 	 .read = read_mark,
 	 .offset = offsetof(struct node_config, fwmark),
@@ -241,6 +250,8 @@ static void print_interface(const struct node_config *config, struct buffer *out
 	if (config->listen_port)
 		buffer_print(out, "ListenPort = %u\n", config->listen_port);
 	buffer_print(out, "MTU = %u\n", config->mtu);
+	if (config->workers)
+		buffer_print(out, "Workers = %u\n", config->workers);
 	if (config->fwmark)
 		buffer_print(out, "FwMark = 0x%x\n", config->fwmark);
 }

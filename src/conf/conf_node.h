@@ -26,6 +26,7 @@ struct node_config {
 	size_t address_count; /* at least 1 */
 	uint16_t listen_port; /* 0 = random */
 	uint16_t mtu;         /* default 1420 */
+	uint16_t workers;     /* threads that move data; 0 = as many as it takes */
 	uint32_t fwmark;      /* 0 = none */
 	/* [Hub] */
 	struct key hub_key;

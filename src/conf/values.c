@@ -116,6 +116,14 @@ int conf_mtu_parse(const char *text, uint16_t *ret_mtu)
 	return number_parse(text, CONF_MTU_MIN, CONF_MTU_MAX, ret_mtu);
 }
 
+int conf_workers_parse(const char *text, uint16_t *ret_workers)
+{
+	if (strcasecmp(text, "auto"))
+		return number_parse(text, 1, CONF_WORKERS_MAX, ret_workers);
+	*ret_workers = 0;
+	return 0;
+}
+
 int conf_keepalive_parse(const char *text, uint16_t *ret_seconds)
 {
 	if (strcasecmp(text, "off"))

@@ -15,6 +15,7 @@
 #define CONF_DEFAULT_PORT       51820
 #define CONF_MTU_MIN            576  /* RFC 791: what every IPv4 host takes */
 #define CONF_MTU_MAX            9000 /* jumbo frames; more never crosses a real link */
+#define CONF_WORKERS_MAX        4
 
 /* HOST:PORT as written; the host is a name or an address (IPv6 without its brackets). */
 struct conf_endpoint {
@@ -33,9 +34,10 @@ const char *conf_endpoint_print(const struct conf_endpoint *endpoint,
 bool conf_endpoint_address(const struct conf_endpoint *endpoint, struct address *ret_address);
 
 /* Each reads one value: 0, -EINVAL, or -ERANGE. */
-int conf_switch_parse(const char *text, bool *ret_value);          /* on off true false yes no */
-int conf_port_parse(const char *text, uint16_t *ret_port);         /* 1-65535 */
-int conf_mtu_parse(const char *text, uint16_t *ret_mtu);           /* CONF_MTU_MIN-CONF_MTU_MAX */
+int conf_switch_parse(const char *text, bool *ret_value);        /* on off true false yes no */
+int conf_port_parse(const char *text, uint16_t *ret_port);       /* 1-65535 */
+int conf_mtu_parse(const char *text, uint16_t *ret_mtu);         /* CONF_MTU_MIN-CONF_MTU_MAX */
+int conf_workers_parse(const char *text, uint16_t *ret_workers); /* auto = 0, 1-CONF_WORKERS_MAX */
 int conf_keepalive_parse(const char *text, uint16_t *ret_seconds); /* 1-65535; 0 and off are 0 */
 int conf_mark_parse(const char *text, uint32_t *ret_mark);         /* 7, 0x7, off */
 int conf_private_key_parse(const char *text,

@@ -113,6 +113,12 @@ static void numbers_have_bounds(void **state)
 	assert_int_equal(conf_mtu_parse("575", &value), -ERANGE);
 	assert_int_equal(conf_mtu_parse("9001", &value), -ERANGE);
 	assert_int_equal(conf_mtu_parse("576", &value), 0);
+	assert_int_equal(conf_workers_parse("4", &value), 0);
+	assert_int_equal(value, 4);
+	assert_int_equal(conf_workers_parse("auto", &value), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(conf_workers_parse("0", &value), -ERANGE);
+	assert_int_equal(conf_workers_parse("5", &value), -ERANGE);
 	assert_int_equal(conf_keepalive_parse("Off", &value), 0);
 	assert_int_equal(value, 0);
 	assert_int_equal(conf_keepalive_parse("25s", &value), -EINVAL);

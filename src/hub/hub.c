@@ -290,6 +290,7 @@ static int open_device(struct hub *hub)
 	struct builtin_options options = {
 		.interface = hub->options->interface,
 		.mtu = hub->options->config->mtu,
+		.workers = hub->options->config->workers,
 		.listen_port = hub->options->config->listen_port,
 		/* The hub forwards nothing between nodes (security 15). */
 		.local = hub->options->config->addresses,

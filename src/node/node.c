@@ -219,6 +219,7 @@ static int open_device(struct node *node)
 	struct builtin_stamp_store stamps = {node, stamp_load, stamp_save};
 	struct builtin_options options = {.interface = node->interface_name,
 					  .mtu = node->config->mtu,
+					  .workers = node->config->workers,
 					  .listen_port = saved_port(node),
 					  .fwmark = node->config->fwmark,
 					  .stamps = &stamps};

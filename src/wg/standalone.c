@@ -137,6 +137,7 @@ static int device_error(const struct standalone *standalone, int error)
 static int open_device(struct standalone *standalone)
 {
 	struct builtin_options options = {.interface = standalone->options->interface,
+					  .workers = standalone->options->workers,
 					  .limits = standalone->options->limits,
 					  .tun_fd = standalone->options->tun_fd};
 	const struct builtin_events events = {.owner = standalone, .on_gone = on_interface_gone};

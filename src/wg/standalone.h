@@ -2,6 +2,8 @@
  * (device/uapi), as wireguard-go is. Peers roam as in WireGuard. */
 #pragma once
 
+#include <stdint.h>
+
 struct state_daemon;
 struct wg_limits;
 
@@ -10,6 +12,7 @@ struct standalone_options {
 	/* Inherited descriptors of the interface and of the listening socket of wg(8), in place of
 	 * our own; 0 = none. */
 	int tun_fd, uapi_fd;
+	uint16_t workers;               /* as in struct builtin_options */
 	struct state_daemon *daemon;    /* told when the socket is ready; NULL in the foreground */
 	const struct wg_limits *limits; /* of sessions; NULL = WireGuard's own */
 };
