@@ -62,6 +62,14 @@ int tun_mtu(const struct tun *tun)
 	return result ? result : interface.ifr_mtu;
 }
 
+/* An interface without an owner gives a further queue, and with it packets of ours, to every local
+ * user who may open /dev/net/tun, which is everybody on Debian. With one, to that user and to who
+ * has CAP_NET_ADMIN. */
+static int tun_set_owner(const struct tun *tun)
+{
+	return ioctl(tun->fd, TUNSETOWNER, geteuid()) < 0 ? -errno : 0;
+}
+
 /* UDP offloads need Linux 6.2, so they are tried and then done without. */
 static int tun_set_offloads(struct tun *tun, bool without_udp_gso)
 {
@@ -126,6 +134,8 @@ int tun_open(const struct tun_options *options, struct tun **ret_tun)
 	if (!tun)
 		return result;
 	result = tun_attach(tun, options->name, flags | IFF_TUN_EXCL);
+	if (!result)
+		result = tun_set_owner(tun);
 	if (!result && !options->without_vnet_header)
 		result = tun_set_offloads(tun, options->without_udp_gso);
 	if (!result && options->mtu)

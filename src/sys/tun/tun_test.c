@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -24,6 +27,8 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
+
+#define NOBODY 65534
 
 static bool is_root_here;
 
@@ -327,6 +332,44 @@ static void a_second_queue_belongs_to_the_same_interface(void **state)
 	assert_int_equal(if_nametoindex("wltest0"), 0);
 }
 
+/* Root gives up its capabilities, others have none. */
+static int give_up_rights(uid_t user)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	const struct __user_cap_data_struct none[2] = {{0}};
+
+	if (user)
+		return setresuid(user, user, user);
+	return (int)syscall(SYS_capset, &header, none);
+}
+
+/* The errno of a process of that user which asks for a queue, on a descriptor that it may use. */
+static int ask_for_queue(uid_t user, struct ifreq interface)
+{
+	int fd = open("/dev/net/tun", O_RDWR), status;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(give_up_rights(user) ? 255 : ioctl(fd, TUNSETIFF, &interface) ? errno : 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	close(fd);
+	return WEXITSTATUS(status);
+}
+
+static void a_queue_is_for_its_owner_only(void **state)
+{
+	need_namespace();
+	struct tun *tun = opened(&(struct tun_options){.name = "wltest0", .is_multi_queue = true});
+	const struct ifreq interface = {.ifr_name = "wltest0",
+					.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR |
+						     IFF_MULTI_QUEUE};
+
+	assert_int_equal(ask_for_queue(NOBODY, interface), EPERM);
+	assert_int_equal(ask_for_queue(0, interface), 0);
+	tun_close(tun);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +387,7 @@ int main(void)
 		cmocka_unit_test(reading_a_deleted_interface_gives_ebadfd),
 		cmocka_unit_test(an_inherited_descriptor_keeps_its_interface),
 		cmocka_unit_test(a_second_queue_belongs_to_the_same_interface),
+		cmocka_unit_test(a_queue_is_for_its_owner_only),
 	};
 
 	return cmocka_run_group_tests_name("tun", tests, enter_namespace, NULL);
