@@ -16,12 +16,16 @@ START_SECONDS = 10
 class End(device.Device):
     """A WireGuard device as the interop tests start it, but without verbose logs."""
 
+    is_wireguard = True
+
     def environment(self):
         return dict(os.environ, LOG_LEVEL="error", WAYLEAVE_RUN_DIR=self.host.network.folder)
 
 
 class Shuttle(End):
     """Takes its peer on the command line, and has no socket to ask."""
+
+    is_wireguard = False
 
     def start(self):
         with open(self.log_path, "ab") as log:

@@ -11,6 +11,7 @@ for folder in "net", "interop":
     sys.path.insert(0, os.path.join(ROOT, "tests", folder))
 
 from harness import Host, Network  # noqa: E402
+import wireguard  # noqa: E402
 
 OUTER_MTU = 1500
 ADDRESSES = "192.0.2.1", "192.0.2.2"
@@ -45,6 +46,19 @@ def lab(run):
         host.namespace.ip(f"address add {address}/24 dev eth0", "link set eth0 up")
         host.address = address
     return hosts
+
+
+def attacker(hosts):
+    """A third host with a cable to the second, and many addresses; the same one each time."""
+    network = hosts[0].network
+    if not hasattr(network, "attacker"):
+        host, target = Host(network, "c"), hosts[1].namespace
+        host.namespace.ip(f"link add eth0 mtu {OUTER_MTU} type veth peer name eth1 mtu {OUTER_MTU} netns {target.name}", "link set eth0 up")
+        wireguard.add_sources(host)
+        target.ip("link set eth1 up", f"route add {wireguard.FLOOD_NETWORK} dev eth1")
+        host.namespace.ip(f"route add {ADDRESSES[1]}/32 dev eth0")
+        network.attacker = host
+    return network.attacker
 
 
 @contextlib.contextmanager

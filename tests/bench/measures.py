@@ -1,12 +1,15 @@
 """What is measured of a running tunnel. Every measure returns numbers by name."""
 
+import contextlib
 import json
 import os
 import resource
+import socket
 import subprocess
 import time
 
-from lab import KSOFTIRQD, QUIET_SHARE, machine_seconds, memory_mib, process_seconds
+from lab import ADDRESSES, KSOFTIRQD, QUIET_SHARE, attacker, machine_seconds, memory_mib, process_seconds
+from wireguard import Flood  # after lab, which knows where it lies
 
 TCP_SECONDS = 3
 TCP_PORT = 5201
@@ -19,6 +22,11 @@ UDP_TRIALS = 7  # halve its logarithm so often: 2.7 % are left
 UDP_KEEPS_PACE = 0.97  # a sender below this share of its rate is itself the bound
 RTT_SIZE = 100
 RTT_COUNT = 1000
+FLOOD_RATE = 10_000  # initiations a second, from as many addresses as the attacker has
+FLOOD_SECONDS = 5
+FLOOD_COST_SECONDS = 2
+FLOOD_LEAD_SECONDS = 2  # the flood begins before iperf3 does, and ends after it
+FLOOD_SINK_PORT = 5400
 TRIES = 3  # of a measurement that others disturbed
 PROCESS_SECONDS = 60
 GB = 1e9
@@ -76,7 +84,7 @@ def _load_seconds():
     return sum(usage.ru_utime + usage.ru_stime for usage in usages) + sum(map(process_seconds, KSOFTIRQD))
 
 
-def _tcp(bench, streams):
+def _tcp(bench, streams, seconds=TCP_SECONDS, meanwhile=contextlib.nullcontext):
     """iperf3's report of one run from the first host to the second, and its watch."""
 
     def measure(watch):
@@ -84,8 +92,9 @@ def _tcp(bench, streams):
         address = bench.ends[1].address
         server = other.spawn("iperf3", "-s", "-1", "--forceflush", "-B", address, "-p", str(TCP_PORT), stdout=subprocess.PIPE, text=True)
         _read_until(server, "Server listening")
-        client = ["iperf3", "-c", address, "-p", str(TCP_PORT), "-t", str(TCP_SECONDS), "-P", str(streams), "-J"]
-        report = json.loads(host.run(*client).stdout)
+        client = ["iperf3", "-c", address, "-p", str(TCP_PORT), "-t", str(seconds), "-P", str(streams), "-J"]
+        with meanwhile():
+            report = json.loads(host.run(*client).stdout)
         server.communicate(timeout=PROCESS_SECONDS)
         return report["end"]["sum_received"], watch
 
@@ -152,6 +161,33 @@ def _udp_trial(bench, rate):
     return loss, received / sent["seconds"], sent["sent"] / sent["seconds"] >= UDP_KEEPS_PACE * rate
 
 
+def flood(bench):
+    """What strangers cost who know the public key of the second end: the share of TCP that is left when they send
+    to its port instead of to one where nobody reads, and its CPU time for each of their messages."""
+    end = bench.ends[1]
+    if not end.is_wireguard:
+        return {}
+    host = attacker(bench.hosts)
+
+    def sent_to(port, seconds):
+        return Flood(host, "initiations", (ADDRESSES[1], port), FLOOD_RATE, seconds * 1000, [end.public_key])
+
+    def gbit(port):
+        received, _ = _tcp(bench, 1, FLOOD_SECONDS, lambda: sent_to(port, FLOOD_SECONDS + FLOOD_LEAD_SECONDS))
+        return received["bits_per_second"] / 1e9
+
+    with bench.hosts[1].namespace.socket() as sink:
+        sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        sink.bind((ADDRESSES[1], FLOOD_SINK_PORT))
+        elsewhere = gbit(FLOOD_SINK_PORT)
+    here = gbit(end.port)
+    before = process_seconds(end.process.pid)
+    with sent_to(end.port, FLOOD_COST_SECONDS) as running:
+        messages = running.ended()["sent"]
+    cost = process_seconds(end.process.pid) - before
+    return {"flood_elsewhere_gbit": elsewhere, "flood_gbit": here, "flood_share": here / elsewhere, "flood_us": cost / messages * 1e6}
+
+
 def memory(bench):
     """Of the larger end."""
     anonymous, resident = (max(values) for values in zip(*(memory_mib(end.process.pid) for end in bench.ends)))
@@ -159,7 +195,7 @@ def memory(bench):
 
 
 # In this order: the idle round trip first, memory after the load.
-MEASURES = {"rtt": rtt, "tcp1": tcp1, "tcp4": tcp4, "udp": udp, "memory": memory}
+MEASURES = {"rtt": rtt, "tcp1": tcp1, "tcp4": tcp4, "udp": udp, "flood": flood, "memory": memory}
 
 
 def crypto(build):

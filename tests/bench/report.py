@@ -12,6 +12,10 @@ COLUMNS = [  # name, title, format, whether more is better
     ("rtt_p99_us", "idle RTT p99, us", "{:.0f}", False),
     ("tunnel_s_per_gb", "CPU s/GB, both ends", "{:.2f}", False),
     ("machine_s_per_gb", "CPU s/GB, whole machine", "{:.2f}", False),
+    ("flood_gbit", "TCP 1 stream while flooded, Gbit/s", "{:.2f}", True),
+    ("flood_elsewhere_gbit", "TCP 1 stream while another port is, Gbit/s", "{:.2f}", True),
+    ("flood_share", "the first as a share of the second", "{:.2f}", True),
+    ("flood_us", "CPU us for an initiation of a stranger", "{:.1f}", False),
     ("anonymous_mib", "RssAnon after load, MiB", "{:.1f}", False),
     ("resident_mib", "RSS after load, MiB", "{:.1f}", False),
 ]

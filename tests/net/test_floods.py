@@ -47,7 +47,7 @@ def flooded(net, a, b, kind, detail=(), meanwhile=lambda: None):
     host = attacker(net)
     with Capture(host.namespace, "eth0") as capture, Pinger(a.host, b.address, PING_INTERVAL) as pinger:
         pinger.more(5, PATIENCE)
-        with Flood(host, kind, b, RATE, MILLISECONDS, detail) as flood:
+        with Flood(host, kind, (b.host.address, b.port), RATE, MILLISECONDS, detail) as flood:
             meanwhile()
             sent = flood.ended()
         pinger.more(5, PATIENCE)

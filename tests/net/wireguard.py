@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "interop"))
 from device import Device, impatient, wayleave  # noqa: E402, after the path
 from harness import binary, first_reply  # noqa: E402
 
-__all__ = ["Flood", "WireGuard", "attacker", "connected_pair", "impatient", "wayleave"]
+__all__ = ["Flood", "WireGuard", "add_sources", "attacker", "connected_pair", "impatient", "wayleave"]
 PATIENCE = 10
 FLOOD_SOURCES = 100
 FLOOD_FIRST = "198.51.101.1"
@@ -42,22 +42,27 @@ def connected_pair(hosts, implementation=wayleave, **variables):
     return pair
 
 
-def attacker(net, name="attacker", public="198.51.100.66"):
-    """A host with FLOOD_SOURCES further addresses, all routed to it."""
-    host = net.public(name, public)
+def add_sources(host):
     prefix, last = FLOOD_FIRST.rsplit(".", 1)
     numbers = range(int(last), int(last) + FLOOD_SOURCES)
     host.namespace.ip(*(f"address add {prefix}.{number}/32 dev eth0" for number in numbers))
+
+
+def attacker(net, name="attacker", public="198.51.100.66"):
+    """A host with FLOOD_SOURCES further addresses, all routed to it."""
+    host = net.public(name, public)
+    add_sources(host)
     net.core.ip(f"route add {FLOOD_NETWORK} via {public} dev {host.uplink.core_port}")
     return host
 
 
 class Flood:
-    """Of one kind (flood.c) until the block ends or its time is up. ended() waits, and tells what it says."""
+    """From an attacker, of one kind (flood.c), until the block ends or its time is up. ended() waits, and
+    tells what it says."""
 
-    def __init__(self, host, kind, device, rate, milliseconds, detail=()):
+    def __init__(self, host, kind, to, rate, milliseconds, detail=()):
         program = os.path.join(os.path.dirname(binary()), "..", "..", "tests", "net", "flood")
-        words = kind, device.host.address, device.port, rate, milliseconds, FLOOD_FIRST, FLOOD_SOURCES, *detail
+        words = kind, *to, rate, milliseconds, FLOOD_FIRST, FLOOD_SOURCES, *detail
         self._process = host.spawn(program, *map(str, words), stdout=subprocess.PIPE, text=True)
         assert self._process.stdout.readline() == "ready\n"
         self._seconds = milliseconds / 1000 + PATIENCE
