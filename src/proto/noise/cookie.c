@@ -51,9 +51,9 @@ bool cookie_mac1_is_valid(const struct cookie_checker *checker, const uint8_t *m
 	return secret_is_equal(mac1, message + size - 2 * COOKIE_SIZE, COOKIE_SIZE);
 }
 
-static void cookie_compute(struct cookie_checker *checker, usec_t now,
-			   const struct random_source *random, const struct address *from,
-			   uint8_t out[COOKIE_SIZE])
+/* Valid until the next call. */
+static const uint8_t *cookie_of(struct cookie_checker *checker, usec_t now,
+				const struct random_source *random, const struct address *from)
 {
 	const struct hash_part parts[] = {{from->ip, family_size(from->family)}, {&from->port, 2}};
 
@@ -61,28 +61,36 @@ static void cookie_compute(struct cookie_checker *checker, usec_t now,
 		random_fill(random, checker->secret, sizeof(checker->secret));
 		checker->secret_at = now;
 		checker->has_secret = true;
+	} else if (address_is_equal(&checker->cookie_for, from)) {
+		return checker->cookie;
 	}
-	blake2s_mac(out, COOKIE_SIZE, checker->secret, sizeof(checker->secret), parts, 2);
+	blake2s_mac(checker->cookie, COOKIE_SIZE, checker->secret, sizeof(checker->secret), parts,
+		    2);
+	checker->cookie_for = *from;
+	return checker->cookie;
 }
 
 bool cookie_mac2_is_valid(struct cookie_checker *checker, usec_t now,
 			  const struct random_source *random, const struct address *from,
 			  const uint8_t *message, size_t size)
 {
-	uint8_t cookie[COOKIE_SIZE], mac2[COOKIE_SIZE];
+	static const uint8_t nothing[COOKIE_SIZE];
+	const uint8_t *shown = message + size - COOKIE_SIZE;
+	uint8_t mac2[COOKIE_SIZE];
 
-	cookie_compute(checker, now, random, from, cookie);
-	mac2_compute(mac2, cookie, message, size);
-	return secret_is_equal(mac2, message + size - COOKIE_SIZE, COOKIE_SIZE);
+	/* Most of a flood does not even pretend. */
+	if (!memcmp(shown, nothing, COOKIE_SIZE))
+		return false;
+	mac2_compute(mac2, cookie_of(checker, now, random, from), message, size);
+	return secret_is_equal(mac2, shown, COOKIE_SIZE);
 }
 
 void cookie_reply_create(struct cookie_checker *checker, struct aead *aead, usec_t now,
 			 const struct random_source *random, const struct address *from,
 			 const uint8_t *message, size_t size, uint8_t out[WG_COOKIE_SIZE])
 {
-	uint8_t cookie[COOKIE_SIZE];
+	const uint8_t *cookie = cookie_of(checker, now, random, from);
 
-	cookie_compute(checker, now, random, from, cookie);
 	memset(out, 0, WG_COOKIE_SIZE);
 	out[0] = WG_COOKIE;
 	/* The sender index stands at the same place in initiations and responses. */

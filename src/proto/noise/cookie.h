@@ -24,6 +24,9 @@ struct cookie_checker {
 	uint8_t secret[32];
 	usec_t secret_at;
 	bool has_secret;
+	/* The cookie computed last, and whose it is: a check and a reply need the same. */
+	struct address cookie_for;
+	uint8_t cookie[COOKIE_SIZE];
 };
 
 /* For messages to one peer. */
