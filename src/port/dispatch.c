@@ -45,13 +45,33 @@ static void hand_over(struct dispatch *dispatch, usec_t now, struct port_packet 
 		dispatch->drops[PORT_DROP_NO_HANDLER]++;
 }
 
+static void flush_all(struct dispatch *dispatch, usec_t now)
+{
+	flush_data(dispatch, now);
+	for (size_t i = 0; i < dispatch->handshake_count; i++)
+		hand_over(dispatch, now, &dispatch->handshakes[i], dispatch->handlers.on_handshake);
+	dispatch->handshake_count = 0;
+}
+
+static void gather_handshake(struct dispatch *dispatch, usec_t now,
+			     const struct port_packet *packet)
+{
+	if (++dispatch->burst > PORT_BURST_MAX) {
+		dispatch->drops[PORT_DROP_BURST]++;
+		return;
+	}
+	if (dispatch->handshake_count == PORT_PACKETS_MAX)
+		flush_all(dispatch, now);
+	dispatch->handshakes[dispatch->handshake_count++] = *packet;
+}
+
 static void dispatch_masked(struct dispatch *dispatch, usec_t now, struct port_packet *packet)
 {
 	if (!dispatch->has_mask || !mask_remove(&dispatch->mask, packet->data, packet->size)) {
 		dispatch->drops[PORT_DROP_UNMASKED]++;
 		return;
 	}
-	flush_data(dispatch, now);
+	flush_all(dispatch, now);
 	hand_over(dispatch, now, packet, dispatch->handlers.on_control);
 }
 
@@ -70,9 +90,7 @@ static void dispatch_packet(struct dispatch *dispatch, usec_t now, struct port_p
 	case WIRE_INITIATION:
 	case WIRE_RESPONSE:
 	case WIRE_COOKIE:
-		/* Data that came first may use a keypair which this message replaces. */
-		flush_data(dispatch, now);
-		hand_over(dispatch, now, packet, dispatch->handlers.on_handshake);
+		gather_handshake(dispatch, now, packet);
 		return;
 	case WIRE_MASKED:
 		dispatch_masked(dispatch, now, packet);
@@ -96,6 +114,7 @@ static void dispatch_message(struct dispatch *dispatch, usec_t now,
 	size_t segment_size = message->segment_size ? message->segment_size : message->size;
 	size_t offset = 0, left;
 
+	dispatch->burst = 0;
 	do {
 		struct port_packet packet = {.data = message->data + offset,
 					     .from = message->remote};
@@ -112,5 +131,5 @@ void dispatch_batch(struct dispatch *dispatch, usec_t now, const struct udp_mess
 {
 	for (size_t i = 0; i < count; i++)
 		dispatch_message(dispatch, now, &messages[i]);
-	flush_data(dispatch, now);
+	flush_all(dispatch, now);
 }

@@ -20,11 +20,16 @@ struct dispatch {
 	/* Data in arrival order that its handler has not seen yet; empty between batches. */
 	struct port_packet packets[PORT_PACKETS_MAX];
 	size_t count;
+	/* Handshake messages likewise. */
+	struct port_packet handshakes[PORT_PACKETS_MAX];
+	size_t handshake_count;
+	size_t burst; /* those of the present message */
 };
 
 void dispatch_done(struct dispatch *dispatch);
 /* NULL: what looks masked is dropped. */
 void dispatch_set_mask(struct dispatch *dispatch, const struct mask_key *key);
-/* Every datagram reaches exactly one handler or one drop counter, in order of arrival. */
+/* Every datagram reaches exactly one handler or one drop counter: in order of arrival, but for
+ * handshake messages, which come behind data. */
 void dispatch_batch(struct dispatch *dispatch, usec_t now, const struct udp_message *messages,
 		    size_t count);

@@ -14,9 +14,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct seen {
+/* Handshake messages come in order, and so does what is none. */
+struct place {
 	const uint8_t *end; /* of the last datagram handed over */
-	const struct udp_message *message, *last;
+	const struct udp_message *message;
+};
+
+struct seen {
+	struct place handshakes, others;
+	const struct udp_message *last;
 	size_t count;
 };
 
@@ -27,43 +33,48 @@ static void require(bool is_true)
 }
 
 /* Datagrams come in order and never overlap; the handler may write all over them. */
-static void check_place(struct seen *seen, const struct port_packet *packet)
+static void check_place(struct seen *seen, struct place *place, const struct port_packet *packet)
 {
-	while (packet->data < seen->message->data ||
-	       packet->data + packet->size > seen->message->data + seen->message->size) {
-		require(seen->message != seen->last);
-		seen->message++;
-		seen->end = NULL;
+	while (packet->data < place->message->data ||
+	       packet->data + packet->size > place->message->data + place->message->size) {
+		require(place->message != seen->last);
+		place->message++;
+		place->end = NULL;
 	}
-	require(!seen->end || packet->data >= seen->end);
-	require(packet->from.port == seen->message->remote.port);
-	seen->end = packet->data + packet->size;
+	require(!place->end || packet->data >= place->end);
+	require(packet->from.port == place->message->remote.port);
+	place->end = packet->data + packet->size;
 	seen->count++;
 	memset(packet->data, 0x5a, packet->size);
 }
 
 static void on_data(void *owner, usec_t now, struct port_packet *packets, size_t count)
 {
+	struct seen *seen = owner;
+
 	require(count && count <= PORT_PACKETS_MAX);
 	for (size_t i = 0; i < count; i++) {
 		require(wire_shape_of(packets[i].data, packets[i].size) == WIRE_DATA);
-		check_place(owner, &packets[i]);
+		check_place(seen, &seen->others, &packets[i]);
 	}
 }
 
 static void on_handshake(void *owner, usec_t now, struct port_packet *packet)
 {
 	enum wire_shape shape = wire_shape_of(packet->data, packet->size);
+	struct seen *seen = owner;
 
 	require(shape == WIRE_INITIATION || shape == WIRE_RESPONSE || shape == WIRE_COOKIE);
-	check_place(owner, packet);
+	check_place(seen, &seen->handshakes, packet);
 }
 
 static void on_control(void *owner, usec_t now, struct port_packet *packet)
 {
+	struct seen *seen = owner;
+
 	require(packet->size >= WIRE_MASKED_MINIMUM);
 	require(packet->data[0] >= WIRE_CLASS_CONTROL);
-	check_place(owner, packet);
+	check_place(seen, &seen->others, packet);
 }
 
 static bool read_message(struct reader *reader, struct mask *mask, struct udp_message *message)
@@ -101,7 +112,9 @@ static size_t datagrams_of(const struct udp_message *messages, size_t count)
 
 static void run(struct dispatch *dispatch, struct udp_message *messages, size_t count)
 {
-	struct seen seen = {.message = messages, .last = messages + count - 1};
+	struct seen seen = {.handshakes.message = messages,
+			    .others.message = messages,
+			    .last = messages + count - 1};
 	size_t dropped = 0;
 
 	dispatch->handlers = (struct port_handlers){.owner = &seen,

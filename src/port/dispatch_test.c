@@ -130,6 +130,29 @@ static void run(struct bench *bench)
 	bench->message_count = 0;
 }
 
+static struct mask_key key_of(uint8_t first)
+{
+	struct mask_key key;
+	struct key listener = {{first}};
+	uint8_t secret[SITE_SECRET_SIZE] = {0};
+
+	mask_key_derive(&listener, secret, MASK_TO_LISTENER, &key);
+	return key;
+}
+
+static void add_masked(struct bench *bench, const struct mask_key *key, size_t size, uint8_t number)
+{
+	struct mask mask;
+	uint8_t *data = add(bench, WIRE_CLASS_CONTROL, size, number);
+
+	mask_init(&mask, key);
+	/* The last bytes vary the mask; another one is drawn when the result looks like WireGuard.
+	 */
+	while (!mask_apply(&mask, data, size))
+		data[size - 2]++;
+	mask_done(&mask);
+}
+
 static void handshakes_reach_their_handler(void **state)
 {
 	struct bench *bench = *state;
@@ -157,7 +180,7 @@ static void data_of_several_messages_is_one_call(void **state)
 	assert_string_equal(bench->log, "d1 +2 +3 +4 +5 +6 ");
 }
 
-static void a_handshake_comes_after_the_data_before_it(void **state)
+static void handshakes_come_behind_all_data_of_their_batch(void **state)
 {
 	struct bench *bench = *state;
 
@@ -167,8 +190,39 @@ static void a_handshake_comes_after_the_data_before_it(void **state)
 	add(bench, WG_INITIATION, WG_INITIATION_SIZE, 3);
 	add(bench, WG_DATA, WG_INITIATION_SIZE, 4);
 	add(bench, WG_DATA, 50, 5);
+	add_alone(bench, WG_COOKIE, WG_COOKIE_SIZE, 6);
+	add_alone(bench, WG_DATA, 64, 7);
 	run(bench);
-	assert_string_equal(bench->log, "d1 +2 h3 d4 +5 ");
+	assert_string_equal(bench->log, "d1 +2 +4 +5 +7 h3 h6 ");
+}
+
+static void a_handshake_comes_before_the_control_behind_it(void **state)
+{
+	struct bench *bench = *state;
+	struct mask_key key = key_of(1);
+
+	dispatch_set_mask(&bench->dispatch, &key);
+	begin(bench, 148);
+	add(bench, WG_INITIATION, WG_INITIATION_SIZE, 1);
+	add(bench, WG_DATA, WG_INITIATION_SIZE, 2);
+	add_masked(bench, &key, WG_INITIATION_SIZE, 3);
+	add(bench, WG_DATA, WG_INITIATION_SIZE, 4);
+	run(bench);
+	assert_string_equal(bench->log, "d2 h1 c3 d4 ");
+}
+
+static void one_source_has_few_handshakes_at_once(void **state)
+{
+	struct bench *bench = *state;
+
+	for (uint8_t source = 0; source < 2; source++) {
+		begin(bench, WG_INITIATION_SIZE);
+		for (uint8_t i = 0; i < PORT_BURST_MAX + 3; i++)
+			add(bench, WG_INITIATION, WG_INITIATION_SIZE, i);
+	}
+	run(bench);
+	assert_int_equal(bench->seen, 2 * PORT_BURST_MAX);
+	assert_int_equal(bench->dispatch.drops[PORT_DROP_BURST], 2 * 3);
 }
 
 static void what_is_dropped_does_not_part_data(void **state)
@@ -256,29 +310,6 @@ static void short_and_empty_datagrams_are_counted(void **state)
 	run(bench);
 	assert_int_equal(bench->dispatch.drops[PORT_DROP_SHORT], 3);
 	assert_int_equal(bench->seen, 0);
-}
-
-static struct mask_key key_of(uint8_t first)
-{
-	struct mask_key key;
-	struct key listener = {{first}};
-	uint8_t secret[SITE_SECRET_SIZE] = {0};
-
-	mask_key_derive(&listener, secret, MASK_TO_LISTENER, &key);
-	return key;
-}
-
-static void add_masked(struct bench *bench, const struct mask_key *key, size_t size, uint8_t number)
-{
-	struct mask mask;
-	uint8_t *data = add(bench, WIRE_CLASS_CONTROL, size, number);
-
-	mask_init(&mask, key);
-	/* The last bytes vary the mask; another one is drawn when the result looks like WireGuard.
-	 */
-	while (!mask_apply(&mask, data, size))
-		data[size - 2]++;
-	mask_done(&mask);
 }
 
 static void control_is_unmasked_under_our_key_only(void **state)
@@ -415,7 +446,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		dispatch_test(handshakes_reach_their_handler),
 		dispatch_test(data_of_several_messages_is_one_call),
-		dispatch_test(a_handshake_comes_after_the_data_before_it),
+		dispatch_test(handshakes_come_behind_all_data_of_their_batch),
+		dispatch_test(a_handshake_comes_before_the_control_behind_it),
+		dispatch_test(one_source_has_few_handshakes_at_once),
 		dispatch_test(what_is_dropped_does_not_part_data),
 		dispatch_test(more_data_than_a_call_takes_is_several_calls_in_order),
 		dispatch_test(wrong_lengths_are_malformed),

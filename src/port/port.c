@@ -134,6 +134,8 @@ const char *port_drop_name(enum port_drop drop)
 		return "short";
 	case PORT_DROP_UNMASKED:
 		return "unmasked";
+	case PORT_DROP_BURST:
+		return "burst";
 	case PORT_DROP_NO_HANDLER:
 		return "no-handler";
 	case PORT_DROP_COUNT:

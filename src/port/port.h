@@ -26,6 +26,9 @@ struct port_lane;
 #define PORT_TAILROOM    32
 /* on_data gets at most so many at once. */
 #define PORT_PACKETS_MAX 256
+/* Handshake messages in one message of the kernel (GRO), which is from one source: a WireGuard has
+ * one or two to say to us at a time. */
+#define PORT_BURST_MAX   8
 
 /* One datagram, cut out of its GRO message. The bytes may be changed in place until the handler
  * returns. */
@@ -37,11 +40,12 @@ struct port_packet {
 
 struct port_handlers {
 	void *owner;
-	/* Transport data (type 4), in order of arrival, at most PORT_PACKETS_MAX. Data before
-	 * a handshake message of the same batch is handed over before it. */
+	/* Transport data (type 4), in order of arrival, at most PORT_PACKETS_MAX. */
 	void (*on_data)(void *owner, usec_t now, struct port_packet *packets, size_t count);
-	/* One handshake message; type WG_INITIATION, WG_RESPONSE or WG_COOKIE in data[0], size
-	 * checked. */
+	/* One handshake message, behind all data of its batch: those before it may use a keypair
+	 * which it replaces, those after it cannot use what it is about to make, and a flood must
+	 * not tear runs of data apart. Type WG_INITIATION, WG_RESPONSE or WG_COOKIE in data[0],
+	 * size checked. */
 	void (*on_handshake)(void *owner, usec_t now, struct port_packet *packet);
 	/* A datagram of our own: header unmasked in place, class in data[0]. */
 	void (*on_control)(void *owner, usec_t now, struct port_packet *packet);
@@ -52,6 +56,7 @@ enum port_drop {
 	PORT_DROP_STUN,      /* nobody asked */
 	PORT_DROP_SHORT,
 	PORT_DROP_UNMASKED, /* header check failed under our key: noise, scanners, other software */
+	PORT_DROP_BURST, /* more handshake messages at once from one source than PORT_BURST_MAX */
 	PORT_DROP_NO_HANDLER,
 	PORT_DROP_COUNT
 };

@@ -257,12 +257,13 @@ static void a_run_arrives_without_offloads_too(void **state)
 	assert_in_range(counters_of(&bench->b).rx_calls, 3 + 4, 105);
 }
 
-static void data_and_handshakes_keep_their_order(void **state)
+static void data_keep_their_order_and_come_before_handshakes(void **state)
 {
 	struct bench *bench = *state;
 	uint8_t data[6 * WG_INITIATION_SIZE];
 	static const uint8_t types[6] = {WG_DATA, WG_DATA, WG_INITIATION,
 					 WG_DATA, WG_DATA, WG_INITIATION};
+	static const int order[6] = {0, 1, 3, 4, 2, 5};
 	struct address to;
 
 	open_both(bench, &(struct port_options){0});
@@ -273,10 +274,10 @@ static void data_and_handshakes_keep_their_order(void **state)
 			 0);
 	wait_for(bench, &bench->b.count, 6);
 	for (int i = 0; i < 6; i++) {
-		assert_int_equal(bench->b.packets[i].type, types[i]);
-		assert_int_equal(bench->b.packets[i].first, i);
+		assert_int_equal(bench->b.packets[i].type, types[order[i]]);
+		assert_int_equal(bench->b.packets[i].first, order[i]);
 	}
-	assert_int_equal(bench->b.calls, 2);
+	assert_int_equal(bench->b.calls, 1);
 }
 
 static void malformed_shapes_are_counted_by_reason(void **state)
@@ -552,7 +553,7 @@ int main(void)
 		port_test(both_families_listen_on_one_number),
 		port_test(a_run_arrives_in_one_call_in_order),
 		port_test(a_run_arrives_without_offloads_too),
-		port_test(data_and_handshakes_keep_their_order),
+		port_test(data_keep_their_order_and_come_before_handshakes),
 		port_test(malformed_shapes_are_counted_by_reason),
 		port_test(control_comes_unmasked),
 		port_test(a_taken_number_is_refused),

@@ -1,6 +1,5 @@
 """Where the measurements happen: two namespaces joined by a veth pair, and how busy the machine is."""
 
-import contextlib
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ for folder in "net", "interop":
 
 from harness import Host, Network  # noqa: E402
 import wireguard  # noqa: E402
+from wireguard import priority  # noqa: E402, for run.py
 
 OUTER_MTU = 1500
 ADDRESSES = "192.0.2.1", "192.0.2.2"
@@ -59,31 +59,6 @@ def attacker(hosts):
         host.namespace.ip(f"route add {ADDRESSES[1]}/32 dev eth0")
         network.attacker = host
     return network.attacker
-
-
-@contextlib.contextmanager
-def priority(nice):
-    """Of this process and all that it starts meanwhile. Where the kernel groups processes by session, nice
-    values count inside of a group only, and the group has one of its own."""
-    group = "/proc/self/autogroup"
-    before = os.nice(0)
-    os.nice(nice - before)
-    grouped = _write(group, nice)
-    try:
-        yield
-    finally:
-        if grouped:
-            _write(group, 0)
-        os.setpriority(os.PRIO_PROCESS, 0, before)
-
-
-def _write(path, value):
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(str(value))
-    except OSError:
-        return False
-    return True
 
 
 def machine_seconds():

@@ -1,5 +1,6 @@
 """`wayleave wg` in a host, as tests/interop starts it, with its status; and attacks on it."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "interop"))
 from device import Device, impatient, wayleave  # noqa: E402, after the path
 from harness import binary, first_reply  # noqa: E402
 
-__all__ = ["Flood", "WireGuard", "add_sources", "attacker", "connected_pair", "impatient", "wayleave"]
+__all__ = ["Flood", "WireGuard", "add_sources", "attacker", "connected_pair", "impatient", "priority", "wayleave"]
 PATIENCE = 10
 FLOOD_SOURCES = 100
 FLOOD_FIRST = "198.51.101.1"
@@ -78,3 +79,28 @@ class Flood:
         said = self._process.communicate(timeout=self._seconds)[0]
         assert self._process.returncode == 0
         return json.loads(said)
+
+
+@contextlib.contextmanager
+def priority(nice):
+    """Of this process and all that it starts meanwhile. Where the kernel groups processes by session, nice
+    values count inside of a group only, and the group has one of its own."""
+    group = "/proc/self/autogroup"
+    before = os.nice(0)
+    os.nice(nice - before)
+    grouped = _write(group, nice)
+    try:
+        yield
+    finally:
+        if grouped:
+            _write(group, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def _write(path, value):
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(value))
+    except OSError:
+        return False
+    return True
