@@ -63,9 +63,21 @@ static void stream_next(struct aead *aead, size_t size)
 	must(EVP_CipherUpdate(aead->stream, aead->key_stream, &written, zeros, blocks));
 }
 
+/* libcrypto's ChaCha20 keeps its state, the key included, on the stack for short messages, and
+ * leaves it there. What lay below this call is overwritten: more than the deepest way to a cipher.
+ */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+	uint8_t below[16 * 1024];
+
+	secret_wipe(below, sizeof(below));
+}
+
 void aead_forget(struct aead *aead)
 {
 	static const struct key no_key;
+
+	wipe_stack();
 
 	stream_begin(aead, &no_key, zeros);
 	must(EVP_MAC_init(aead->mac, no_key.bytes, KEY_SIZE, NULL));

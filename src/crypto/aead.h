@@ -17,7 +17,8 @@ struct aead;
 
 struct aead *aead_new(void);
 void aead_free(struct aead *aead);
-/* Wipes what the last call left. */
+/* Wipes what the last calls left, in the context and on the stack of this thread below the caller.
+ */
 void aead_forget(struct aead *aead);
 
 /* Nonce = 4 zero bytes || counter, little-endian (WireGuard). In place is fine: out may be ==
