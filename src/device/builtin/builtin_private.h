@@ -51,6 +51,8 @@ struct builtin {
 	unsigned running;         /* of them, 1 or more */
 	pthread_rwlock_t batches; /* workers.h */
 	unsigned holds;
+	pthread_mutex_t answers;
+	pthread_cond_t answered;
 	struct loop_source bell;      /* rung by workers 1 and up; fd -1: there were none yet */
 	struct loop_timer fold_timer; /* their notes are read then */
 	bool is_reading;              /* their mail */

@@ -21,19 +21,27 @@ static bool is_taken(struct worker *worker, const uint8_t *packet)
 	return false;
 }
 
-static void note_received(struct worker *worker, usec_t now, const struct wg_opened *opened,
+/* False: its peer or session has gone meanwhile. */
+static bool note_received(struct worker *worker, usec_t now, const struct wg_opened *opened,
 			  const struct port_packet *packet)
 {
+	struct wg *wg = worker->builtin->wg;
 	struct note *note;
 
 	if (!worker->number) {
-		wg_received(worker->builtin->wg, worker->aead, now, opened, &packet->from,
-			    packet->size);
-		return;
+		wg_received(wg, worker->aead, now, opened, &packet->from, packet->size);
+		return true;
 	}
 	note = workers_note(worker, opened->peer);
-	if (wg_tally_received(&note->tally, opened, &packet->from, packet->size))
-		worker->is_urgent = true;
+	if (!wg_tally_received(&note->tally, opened, &packet->from, packet->size))
+		return true;
+	/* An answer to this packet goes to its new address, under its new session. */
+	coalesce_flush(&worker->coalesce);
+	workers_ask(worker);
+	if (wg_is_current(wg, opened))
+		return true;
+	count_wg_drop(worker, WG_DROP_NO_SESSION);
+	return false;
 }
 
 static void receive_packet(struct worker *worker, usec_t now, struct port_packet *packet)
@@ -45,10 +53,7 @@ static void receive_packet(struct worker *worker, usec_t now, struct port_packet
 
 	drop = wg_open(wg, worker->aead, now, packet->data, packet->size, &opened);
 	count_wg_drop(worker, drop);
-	if (drop != WG_OK)
-		return;
-	note_received(worker, now, &opened, packet);
-	if (!opened.size)
+	if (drop != WG_OK || !note_received(worker, now, &opened, packet) || !opened.size)
 		return;
 	drop = wg_accepts(wg, opened.peer, opened.packet, opened.size, &size);
 	count_wg_drop(worker, drop);

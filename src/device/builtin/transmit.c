@@ -142,9 +142,22 @@ static uint8_t *run_room(struct worker *worker, struct wg_peer *peer, size_t siz
 	return NULL;
 }
 
+/* What went to worker 0 goes first: once there is a session, that is waited for. */
+static struct wg_peer *route(struct worker *worker, size_t size)
+{
+	const struct wg *wg = worker->builtin->wg;
+	struct wg_peer *peer = wg_route(wg, worker->read_room, size);
+
+	if (!worker->number || !peer || !workers_has_mailed(worker, peer) ||
+	    !wg_peer_has_session(peer, loop_now(worker->loop)))
+		return peer;
+	run_flush(worker);
+	workers_ask(worker);
+	return wg_route(wg, worker->read_room, size);
+}
+
 static void transmit_packet(struct worker *worker, const struct tun_header *header, size_t size)
 {
-	struct builtin *builtin = worker->builtin;
 	struct wg_peer *peer;
 	struct split split;
 
@@ -153,7 +166,7 @@ static void transmit_packet(struct worker *worker, const struct tun_header *head
 		return;
 	}
 	worker->counters.tun_read_packets += split.count;
-	peer = wg_route(builtin->wg, worker->read_room, size);
+	peer = route(worker, size);
 	if (!peer) {
 		count_drops(worker, BUILTIN_DROP_TUN_NO_PEER, split.count);
 		return;

@@ -43,9 +43,11 @@ void workers_release(void *owner)
 		pthread_rwlock_unlock(&builtin->batches);
 }
 
+static void answer(struct builtin *builtin);
+
 static enum bell bell_for(const struct worker *worker)
 {
-	if (worker->is_urgent || !mail_is_empty(&worker->mail))
+	if (worker->asked > worker->heard || !mail_is_empty(&worker->mail))
 		return BELL_NOW;
 	return list_is_empty(&worker->notes) ? BELL_SILENT : BELL_SOON;
 }
@@ -70,6 +72,29 @@ static void end_batch(void *owner)
 	/* Fails only when it was rung 2^64 - 2 times, and then it is heard anyway. */
 	if (is_ringing && eventfd_write(builtin->bell.fd, 1))
 		return;
+}
+
+static void wait_for_answer(struct worker *worker, uint64_t question)
+{
+	struct builtin *builtin = worker->builtin;
+
+	pthread_mutex_lock(&builtin->answers);
+	while (worker->answered < question &&
+	       !atomic_load_explicit(&worker->is_stopping, memory_order_acquire))
+		pthread_cond_wait(&builtin->answered, &builtin->answers);
+	pthread_mutex_unlock(&builtin->answers);
+}
+
+void workers_ask(struct worker *worker)
+{
+	uint64_t question = ++worker->asked;
+
+	end_batch(worker);
+	if (worker->is_driven)
+		answer(worker->builtin);
+	else
+		wait_for_answer(worker, question);
+	begin_batch(worker);
 }
 
 /* What a worker leaves behind */
@@ -134,7 +159,7 @@ static void fold(struct builtin *builtin)
 
 		while ((note = list_first(&worker->notes, struct note, entry)))
 			fold_note(builtin, note);
-		worker->is_urgent = false;
+		worker->heard = worker->asked;
 		worker->rung = BELL_SILENT;
 	}
 	loop_timer_stop(builtin->loop, &builtin->fold_timer);
@@ -194,24 +219,48 @@ static bool is_bell_urgent(const struct builtin *builtin)
 	return false;
 }
 
+static void tell_workers(struct builtin *builtin)
+{
+	pthread_mutex_lock(&builtin->answers);
+	for (unsigned i = 1; i < builtin->running; i++)
+		builtin->workers[i].answered = builtin->workers[i].heard;
+	pthread_cond_broadcast(&builtin->answered);
+	pthread_mutex_unlock(&builtin->answers);
+}
+
+/* Everything that workers have told so far. */
+static void attend(struct builtin *builtin)
+{
+	workers_hold(builtin);
+	fold(builtin);
+	workers_release(builtin);
+	read_mail(builtin);
+	tell_workers(builtin);
+}
+
+/* Notes alone can wait for more of them. */
+static void answer(struct builtin *builtin)
+{
+	bool is_urgent;
+
+	workers_hold(builtin);
+	is_urgent = is_bell_urgent(builtin);
+	workers_release(builtin);
+	if (is_urgent)
+		attend(builtin);
+	else if (!builtin->fold_timer.place)
+		loop_timer_set(builtin->loop, &builtin->fold_timer,
+			       loop_now(builtin->loop) + FOLD_INTERVAL);
+}
+
 static void on_bell(void *owner, uint32_t events)
 {
 	struct builtin *builtin = owner;
 	eventfd_t rings;
-	bool is_urgent;
 
 	if (eventfd_read(builtin->bell.fd, &rings))
 		return;
-	workers_hold(builtin);
-	is_urgent = is_bell_urgent(builtin);
-	if (is_urgent)
-		fold(builtin);
-	else if (!builtin->fold_timer.place)
-		loop_timer_set(builtin->loop, &builtin->fold_timer,
-			       loop_now(builtin->loop) + FOLD_INTERVAL);
-	workers_release(builtin);
-	if (is_urgent)
-		read_mail(builtin);
+	answer(builtin);
 	builtin_settle(builtin);
 }
 
@@ -219,9 +268,7 @@ static void on_fold_timer(void *owner, usec_t now)
 {
 	struct builtin *builtin = owner;
 
-	workers_hold(builtin);
-	fold(builtin);
-	workers_release(builtin);
+	attend(builtin);
 	builtin_settle(builtin);
 }
 
@@ -269,6 +316,7 @@ static int start_thread(struct worker *worker)
 	int error;
 
 	atomic_store(&worker->is_stopping, false);
+	worker->is_driven = false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&worker->thread, NULL, run_worker, worker);
@@ -282,9 +330,15 @@ static int start_thread(struct worker *worker)
 
 static void stop_thread(struct worker *worker)
 {
+	struct builtin *builtin = worker->builtin;
+
+	pthread_mutex_lock(&builtin->answers);
 	atomic_store_explicit(&worker->is_stopping, true, memory_order_release);
+	pthread_cond_broadcast(&builtin->answered);
+	pthread_mutex_unlock(&builtin->answers);
 	loop_wake(worker->loop);
 	pthread_join(worker->thread, NULL);
+	worker->is_driven = true;
 }
 
 /* Coming and going */
@@ -298,6 +352,8 @@ void workers_init(struct builtin *builtin)
 	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&builtin->batches, &attributes);
 	pthread_rwlockattr_destroy(&attributes);
+	pthread_mutex_init(&builtin->answers, NULL);
+	pthread_cond_init(&builtin->answered, NULL);
 	for (unsigned i = 0; i < BUILTIN_WORKERS_MAX; i++) {
 		builtin->workers[i].builtin = builtin;
 		builtin->workers[i].number = i;
@@ -415,11 +471,13 @@ void workers_detach(struct builtin *builtin)
 	fold(builtin);
 	workers_release(builtin);
 	builtin->running--;
-	read_mail(builtin);
+	attend(builtin);
 }
 
 void workers_done(struct builtin *builtin)
 {
+	/* No mail: its last readers are the owner's. */
+	builtin->is_reading = true;
 	for (; builtin->running > 1; builtin->running--) {
 		struct worker *worker = &builtin->workers[builtin->running - 1];
 
@@ -434,4 +492,6 @@ void workers_done(struct builtin *builtin)
 	loop_timer_stop(builtin->loop, &builtin->load.timer);
 	close_bell(builtin);
 	pthread_rwlock_destroy(&builtin->batches);
+	pthread_mutex_destroy(&builtin->answers);
+	pthread_cond_destroy(&builtin->answered);
 }

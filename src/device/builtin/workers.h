@@ -1,7 +1,7 @@
 /* More threads for data, while there is more of it than one can move. Worker 0 is the loop's thread
  * and the only one for everything else: handshakes, timers, peers, events. Each further one has its
  * own queue of the interface and lane of the port, runs to completion, and hands what is not its
- * own to worker 0 by mail.
+ * own to worker 0 by mail. Where order or an answer depends on that, it asks, and waits.
  *
  * One lock: a worker holds it for reading during each batch. Worker 0 holds it for writing while it
  * changes what batches read (workers_hold()); its own reading needs none, since nobody else
@@ -51,8 +51,11 @@ struct worker {
 	pthread_t thread;
 	atomic_bool is_stopping;
 	struct list notes; /* of peers */
-	bool is_urgent;    /* some of them are */
 	enum bell rung;    /* since worker 0 last looked */
+	uint64_t asked;    /* questions to worker 0 */
+	uint64_t heard;    /* of them, by worker 0 */
+	uint64_t answered; /* of them; guarded by builtin.answers */
+	bool is_driven;    /* by worker 0, when the thread has ended */
 	struct mail mail;  /* from the first time on that this worker was attached */
 };
 
@@ -73,6 +76,9 @@ void workers_detach(struct builtin *builtin);
 /* Of a further worker, in its batch. */
 
 struct note *workers_note(struct worker *worker, struct wg_peer *peer);
+/* Ends the batch until worker 0 has dealt with all notes and mail of this worker, and begins
+ * another: what was looked up before may be gone. */
+void workers_ask(struct worker *worker);
 /* Packets of this peer that worker 0 has to deal with first are under way. */
 bool workers_has_mailed(const struct worker *worker, const struct wg_peer *peer);
 /* False: no room, and counted. */

@@ -36,6 +36,13 @@ bool wg_tally_received(struct wg_tally *tally, const struct wg_opened *opened,
 	return is_news;
 }
 
+bool wg_is_current(const struct wg *wg, const struct wg_opened *opened)
+{
+	const struct wg_index *index = index_find(wg, opened->index);
+
+	return index && index->peer == opened->peer && index->keypair == opened->keypair;
+}
+
 static void fold_sent(struct wg_peer *peer, struct aead *aead, usec_t now,
 		      const struct wg_tally *tally)
 {

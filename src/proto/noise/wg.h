@@ -271,9 +271,11 @@ bool wg_send_reserve(const struct wg_peer *peer, usec_t now, unsigned count,
 		     struct wg_run *ret_run);
 /* Of wg_sent(). */
 void wg_tally_sent(struct wg_tally *tally, uint64_t bytes);
-/* Of wg_received(). True: the wg's thread should hear of it at once. */
+/* Of wg_received(). True: the wg's thread has to hear of it before anything is answered. */
 bool wg_tally_received(struct wg_tally *tally, const struct wg_opened *opened,
 		       const struct address *from, size_t message_size);
+/* What was opened before others were let in: its session and peer are still there. */
+bool wg_is_current(const struct wg *wg, const struct wg_opened *opened);
 /* In the wg's thread, which holds the others: as if it had done that now. */
 void wg_fold(struct wg_peer *peer, struct aead *aead, usec_t now, const struct wg_tally *tally);
 
