@@ -25,6 +25,10 @@ def impatient(interface):
     return [os.path.join(os.path.dirname(binary()), "..", "..", "tests", "interop", "impatient"), interface]
 
 
+def wayleave_with_workers(count):
+    return lambda interface: [binary(), "wg", "--foreground", "--workers", str(count), interface]
+
+
 def wireguard_go(interface):
     return ["wireguard-go", "--foreground", interface]
 
