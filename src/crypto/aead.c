@@ -21,17 +21,18 @@
 struct aead {
 	EVP_CIPHER_CTX *stream;
 	EVP_MAC_CTX *mac;
-	uint8_t key_stream[STRETCH];
+	uint8_t *key_stream; /* STRETCH, in locked memory */
 };
 
 static const uint8_t zeros[STRETCH];
 
 struct aead *aead_new(void)
 {
-	struct aead *aead = secret_new(sizeof(struct aead));
+	struct aead *aead = new (struct aead);
 
 	aead->stream = EVP_CIPHER_CTX_new();
 	aead->mac = EVP_MAC_CTX_new(algorithms->poly1305);
+	aead->key_stream = secret_new(STRETCH);
 	must(aead->stream && aead->mac);
 	must(EVP_CipherInit_ex2(aead->stream, algorithms->chacha20, NULL, NULL, 1, NULL));
 	return aead;
@@ -43,7 +44,8 @@ void aead_free(struct aead *aead)
 		return;
 	EVP_CIPHER_CTX_free(aead->stream);
 	EVP_MAC_CTX_free(aead->mac);
-	secret_free(aead, sizeof(*aead));
+	secret_free(aead->key_stream, STRETCH);
+	free(aead);
 }
 
 /* ChaCha20 from block 0. */
@@ -81,7 +83,7 @@ void aead_forget(struct aead *aead)
 
 	stream_begin(aead, &no_key, zeros);
 	must(EVP_MAC_init(aead->mac, no_key.bytes, KEY_SIZE, NULL));
-	secret_wipe(aead->key_stream, sizeof(aead->key_stream));
+	secret_wipe(aead->key_stream, STRETCH);
 }
 
 static size_t smaller(size_t a, size_t b)
