@@ -185,7 +185,7 @@ void worker_begin(struct worker *worker)
 
 	worker->aead = aead_new();
 	worker->read_room = new_array(uint8_t, TUN_PACKET_MAX);
-	worker->run = (struct run){.room = new_array(uint8_t, UDP_PAYLOAD_MAX)};
+	worker->run = (struct run){.room = new_array(uint8_t, RUN_SIZE_MAX)};
 	coalesce_init(&worker->coalesce, has_header, has_header && tun_has_udp_gso(worker->tun),
 		      &sink);
 }

@@ -17,7 +17,7 @@
 /* What waited longer than this (WireGuard's REKEY_ATTEMPT_TIME) is of no use to anybody. */
 #define STAGED_TIME_MAX     (90 * USEC_PER_SEC)
 #define WANTED_INTERVAL     (1 * USEC_PER_SEC)
-/* Reads of the interface in one turn before others have theirs: two full runs of small packets, or
+/* Reads of the interface in one turn before others have theirs: a full run of small packets, or
  * 1 MiB of super-packets, less than 1 ms of work either way. */
 #define TUN_READS_PER_TURN  128
 #define TUN_BYTES_PER_TURN  (1 << 20)

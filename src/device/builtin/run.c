@@ -15,8 +15,8 @@ bool run_may_add(const struct run *run, const struct wg_peer *peer, size_t size,
 
 	if (!run->count)
 		return sealed <= UDP_PAYLOAD_MAX;
-	return run->peer == peer && !run->is_ended && run->count < UDP_SEGMENTS_MAX &&
-	       sealed <= run->stride && run->used + sealed <= UDP_PAYLOAD_MAX;
+	return run->peer == peer && !run->is_ended && run->count < RUN_PACKETS_MAX &&
+	       sealed <= run->stride && run->used + sealed <= RUN_SIZE_MAX;
 }
 
 uint8_t *run_add(struct run *run, struct wg_peer *peer, size_t size, size_t mtu)

@@ -1,6 +1,5 @@
 /* A run: packets for one peer laid out as their datagrams will be, so that they are sealed in place
- * and leave as one message of the kernel (UDP_SEGMENT wants equal sizes, the last may be shorter).
- */
+ * and leave in one system call (UDP_SEGMENT wants equal sizes, the last may be shorter). */
 #pragma once
 
 #include <stdbool.h>
@@ -11,14 +10,21 @@
 #include "proto/wire/wireguard.h"
 #include "sys/udp/udp.h"
 
+/* Two messages of the kernel: a super-packet of 64 KB from the interface is larger than one when it
+ * is sealed, and what follows it fills the second. */
+#define RUN_SIZE_MAX    ((size_t)2 * UDP_PAYLOAD_MAX)
+#define RUN_PACKETS_MAX (2 * UDP_SEGMENTS_MAX)
+
+_Static_assert(RUN_PACKETS_MAX <= WG_RUN_MAX, "counters are reserved for a run at once");
+
 struct run {
-	uint8_t *room; /* UDP_PAYLOAD_MAX */
+	uint8_t *room; /* RUN_SIZE_MAX */
 	struct wg_peer *peer;
 	size_t count;
-	size_t used;                      /* bytes, when they are sealed */
-	size_t stride;                    /* of each datagram but perhaps the last */
-	bool is_ended;                    /* a shorter one was added: nothing may follow */
-	uint32_t sizes[UDP_SEGMENTS_MAX]; /* of the packets inside */
+	size_t used;                     /* bytes, when they are sealed */
+	size_t stride;                   /* of each datagram but perhaps the last */
+	bool is_ended;                   /* a shorter one was added: nothing may follow */
+	uint32_t sizes[RUN_PACKETS_MAX]; /* of the packets inside */
 };
 
 /* Size of the datagram around a packet: header, padding to 16 but not beyond the MTU, tag. */

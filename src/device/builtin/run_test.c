@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-static uint8_t room[UDP_PAYLOAD_MAX];
+static uint8_t room[RUN_SIZE_MAX];
 static struct wg_peer a, b;
 
 static struct run empty_run(void)
@@ -65,7 +65,7 @@ static void a_longer_packet_or_another_peer_does_not_join(void **state)
 	assert_true(run_may_add(&run, &b, 113, 1420));
 }
 
-static void a_run_never_passes_what_udp_takes(void **state)
+static void a_run_never_passes_what_two_messages_take(void **state)
 {
 	struct run run = empty_run();
 	size_t count = 0;
@@ -74,12 +74,12 @@ static void a_run_never_passes_what_udp_takes(void **state)
 		run_add(&run, &a, 1420, 1420);
 		count++;
 	}
-	assert_int_equal(count, UDP_PAYLOAD_MAX / 1452);
-	assert_true(run.used <= UDP_PAYLOAD_MAX);
+	assert_int_equal(count, RUN_SIZE_MAX / 1452);
+	assert_true(run.used <= RUN_SIZE_MAX);
 	run_clear(&run);
 	for (count = 0; run_may_add(&run, &a, 50, 1420); count++)
 		run_add(&run, &a, 50, 1420);
-	assert_int_equal(count, UDP_SEGMENTS_MAX);
+	assert_int_equal(count, RUN_PACKETS_MAX);
 	run_clear(&run);
 	assert_false(run_may_add(&run, &a, UDP_PAYLOAD_MAX - 31, 65456));
 }
@@ -91,7 +91,7 @@ int main(void)
 		cmocka_unit_test(packets_lie_where_their_datagrams_will_be),
 		cmocka_unit_test(a_shorter_packet_ends_the_run),
 		cmocka_unit_test(a_longer_packet_or_another_peer_does_not_join),
-		cmocka_unit_test(a_run_never_passes_what_udp_takes),
+		cmocka_unit_test(a_run_never_passes_what_two_messages_take),
 	};
 
 	return cmocka_run_group_tests_name("run", tests, NULL, NULL);
