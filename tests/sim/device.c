@@ -6,7 +6,6 @@
 #include "base/memory.h"
 #include "proto/wire/wireguard.h"
 
-#define ALLOWED_NODES   512
 #define WANTED_INTERVAL USEC_PER_SEC
 #define MTU             1420
 
@@ -110,6 +109,7 @@ static void on_stamp(void *owner, usec_t now, uint8_t out[STAMP_SIZE])
 
 struct device *device_new(const struct device_options *options)
 {
+	uint32_t trie_nodes = 1 + ALLOWEDIPS_NODES_PER_PREFIX * (uint32_t)options->prefix_limit;
 	struct device *device = new (struct device);
 	const struct wg_ops ops = {
 		.owner = device,
@@ -132,8 +132,8 @@ struct device *device_new(const struct device_options *options)
 		   options->mark ? *options->mark : 0);
 	device->wg = new (struct wg);
 	wg_init(device->wg, &ops, NULL);
-	allowedips_give_memory(&device->wg->allowed,
-			       new_array(struct allowedips_node, ALLOWED_NODES), ALLOWED_NODES);
+	allowedips_give_memory(&device->wg->allowed, new_array(struct allowedips_node, trie_nodes),
+			       trie_nodes);
 	wg_set_private_key(device->wg, device->aead, options->private_key);
 	return device;
 }

@@ -51,8 +51,9 @@ struct device_options {
 	struct host *host;
 	struct aead *aead;
 	const struct key *private_key;
-	usec_t wall;    /* unix time, as this machine believes */
-	uint64_t *mark; /* of stamps, "on disk"; NULL = nothing is kept */
+	usec_t wall;         /* unix time, as this machine believes */
+	uint64_t *mark;      /* of stamps, "on disk"; NULL = nothing is kept */
+	size_t prefix_limit; /* of all peers */
 	struct device_events events;
 };
 

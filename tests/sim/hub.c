@@ -43,9 +43,13 @@ static void node_free_record(void *owner, struct rendezvous_node *node)
 
 static void send_message(void *owner, struct rendezvous_node *node, const void *data, size_t size)
 {
-	(void)owner;
-	if (member_of(node)->stream)
-		stream_send(member_of(node)->stream, data, size);
+	struct hub *hub = owner;
+
+	if (!member_of(node)->stream)
+		return;
+	hub->sent.messages++;
+	hub->sent.bytes += size;
+	stream_send(member_of(node)->stream, data, size);
 }
 
 static void drop_link(struct hub_node *member)
@@ -143,19 +147,22 @@ static void accept_stream(struct hub_node *member, const struct address *local,
 	rendezvous_link_up(hub->rendezvous, now_of(hub), &member->node);
 }
 
-static void receive_stream(struct hub *hub, const struct address *from,
+/* sender: whose tunnel it came through. */
+static void receive_stream(struct hub *hub, struct hub_node *sender, const struct address *from,
 			   const struct stream_packet *packet)
 {
 	struct address local = prefix_address(&hub->mesh->hub_address);
-	struct rendezvous_node *node = rendezvous_find_address(hub->rendezvous, from);
-	struct hub_node *member = node ? member_of(node) : NULL;
+	struct rendezvous_node *node;
 
-	if (!member)
+	if (sender->stream && stream_id(sender->stream) == packet->id) {
+		stream_receive(sender->stream, packet);
 		return;
-	if (member->stream && stream_id(member->stream) == packet->id)
-		stream_receive(member->stream, packet);
-	else if (packet->kind == STREAM_OPEN)
-		accept_stream(member, &local, from, packet->id);
+	}
+	node = rendezvous_find_address(hub->rendezvous, from);
+	if (!node)
+		return;
+	if (packet->kind == STREAM_OPEN)
+		accept_stream(member_of(node), &local, from, packet->id);
 	else if (packet->kind != STREAM_RESET)
 		stream_refuse(hub->device, &local, from, packet->id);
 }
@@ -207,10 +214,9 @@ static void on_packet(void *owner, struct device_peer *device, const struct host
 	struct address from = inner_source(packet);
 	struct stream_packet inner;
 
-	(void)device;
 	(void)origin;
 	if (inner_protocol(packet) == STREAM_PROTOCOL && stream_parse(packet, size, &inner))
-		receive_stream(hub, &from, &inner);
+		receive_stream(hub, device->owner, &from, &inner);
 	else
 		hub->foreign_packets++;
 }
@@ -272,6 +278,7 @@ struct hub *hub_new(struct mesh *mesh)
 	struct hub *hub = new (struct hub);
 
 	hub->mesh = mesh;
+	hub->members = new_array(struct hub_member, mesh->node_limit);
 	hub->revision = 1;
 	hub->host = host_new(mesh->network, MESH_HUB_PORT, on_datagram, hub);
 	timer_init(&hub->timer, mesh->network, on_time, hub);
@@ -285,6 +292,7 @@ void hub_free(struct hub *hub)
 	if (hub->rendezvous)
 		hub_stop(hub);
 	free(hub->room);
+	free(hub->members);
 	free(hub->appointments);
 	free(hub);
 }
@@ -348,6 +356,7 @@ void hub_start(struct hub *hub)
 					       .private_key = &hub->mesh->hub_private,
 					       .wall = hub->mesh->epoch + now_of(hub),
 					       .mark = &hub->mark,
+					       .prefix_limit = hub->mesh->node_limit,
 					       .events = {.owner = hub,
 							  .on_handshake = on_handshake,
 							  .on_endpoint = on_endpoint,
@@ -379,6 +388,15 @@ void hub_add(struct hub *hub, struct node *node)
 	if (!hub->rendezvous)
 		return;
 	enter_member(hub, node);
+	arm(hub);
+}
+
+void hub_rename(struct hub *hub, struct node *node, const char *name)
+{
+	struct rendezvous_node *entered = rendezvous_find(hub->rendezvous, &node->public_key);
+
+	hub->revision++;
+	rendezvous_rename(hub->rendezvous, now_of(hub), hub->revision, entered, name);
 	arm(hub);
 }
 

@@ -30,13 +30,18 @@ struct hub_appointment {
 	size_t from, to;
 };
 
+/* Over control links. */
+struct hub_sent {
+	uint64_t messages, bytes;
+};
+
 struct hub {
 	struct mesh *mesh;
 	struct host *host;
 	struct timer timer;
 
 	/* On disk. */
-	struct hub_member members[MESH_NODES_MAX];
+	struct hub_member *members; /* by index */
 	uint64_t revision;
 	uint64_t mark;
 
@@ -47,6 +52,7 @@ struct hub {
 	unsigned run;
 	struct hub_appointment *appointments;
 	size_t appointment_count, appointment_room;
+	struct hub_sent sent;
 	uint64_t foreign_packets; /* inner packets that were not for the hub */
 };
 
@@ -54,7 +60,8 @@ struct hub *hub_new(struct mesh *mesh);
 void hub_free(struct hub *hub);
 void hub_start(struct hub *hub);
 void hub_stop(struct hub *hub);
-/* `hub node add` and `remove`. */
+/* `hub node add`, `rename` and `remove`. */
 void hub_add(struct hub *hub, struct node *node);
+void hub_rename(struct hub *hub, struct node *node, const char *name);
 void hub_remove(struct hub *hub, struct node *node);
 bool hub_has_link(const struct hub *hub, const struct node *node);

@@ -9,17 +9,19 @@
 #include "hub.h"
 #include "node.h"
 
-struct mesh *mesh_new(uint64_t seed, bool has_appointments, bool is_verbose)
+struct mesh *mesh_new(uint64_t seed, size_t node_limit, bool has_appointments, bool is_verbose)
 {
 	struct mesh *mesh = new (struct mesh);
 
 	mesh->network = network_new(seed);
+	mesh->node_limit = node_limit;
+	mesh->nodes = new_array(struct node *, node_limit);
 	mesh->aead = aead_new();
 	mesh->has_appointments = has_appointments;
 	mesh->is_verbose = is_verbose;
 	mesh->epoch = 1700000000 * USEC_PER_SEC;
 	mesh->hub_address = mesh_address(1);
-	mesh->hub_address.bits = 24;
+	mesh->hub_address.bits = MESH_BITS;
 	random_fill(network_random(mesh->network), mesh->network_id, sizeof(mesh->network_id));
 	random_fill(network_random(mesh->network), mesh->site_secret, sizeof(mesh->site_secret));
 	mesh_draw_key(mesh, &mesh->hub_private, &mesh->hub_key);
@@ -33,6 +35,7 @@ void mesh_free(struct mesh *mesh)
 	hub_free(mesh->hub);
 	aead_free(mesh->aead);
 	network_free(mesh->network);
+	free(mesh->nodes);
 	free(mesh);
 }
 
@@ -49,6 +52,7 @@ struct prefix mesh_address(unsigned number)
 
 	if (prefix_parse("100.100.96.0/32", &prefix))
 		abort();
+	prefix.ip[2] += (uint8_t)(number >> 8);
 	prefix.ip[3] = (uint8_t)number;
 	return prefix;
 }

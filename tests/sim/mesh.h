@@ -11,8 +11,9 @@
 #include "network.h"
 #include "proto/wire/message.h"
 
-#define MESH_NODES_MAX 16
+#define MESH_NODES_MAX 16 /* of a scenario; a mesh may have another limit */
 #define MESH_HUB_PORT  51820
+#define MESH_BITS      20 /* of the tunnel's network */
 
 struct hub;
 struct node;
@@ -25,8 +26,8 @@ struct mesh {
 	struct prefix hub_address;       /* in the tunnel, with the network's length */
 	struct address hub_endpoints[2]; /* IPv4, IPv6 */
 	struct hub *hub;
-	struct node *nodes[MESH_NODES_MAX];
-	size_t node_count;
+	struct node **nodes;
+	size_t node_count, node_limit;
 	bool has_appointments;
 	bool is_hostile; /* some members are bad, and the hub has small limits */
 	usec_t epoch;    /* unix time at the start, on a right clock */
@@ -35,7 +36,7 @@ struct mesh {
 	char failure[512];
 };
 
-struct mesh *mesh_new(uint64_t seed, bool has_appointments, bool is_verbose);
+struct mesh *mesh_new(uint64_t seed, size_t node_limit, bool has_appointments, bool is_verbose);
 void mesh_free(struct mesh *mesh);
 void mesh_draw_key(struct mesh *mesh, struct key *ret_private, struct key *ret_public);
 /* Host `number` of the tunnel's network. */

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
+#include "contacts.h"
 #include "nat.h"
 
 struct zone {
@@ -13,16 +15,14 @@ struct zone {
 	struct nat_table table;
 };
 
+#define ADDRESS_BUCKETS 1024
+
 struct interface {
+	struct hash_node by_address;
+	struct host *host;
 	struct zone *zone;
 	struct prefix address;
 	struct network_link link;
-};
-
-struct contact_record {
-	struct contact contact;
-	usec_t recent[CONTACT_PEAK_MAX];
-	size_t next;
 };
 
 struct host {
@@ -33,9 +33,10 @@ struct host {
 	unsigned loss_permille;
 	struct interface interfaces[NETWORK_INTERFACES_MAX];
 	size_t interface_count;
-	uint64_t received[NETWORK_HOSTS_MAX], sent;
-	struct contact_record *contacts;
-	size_t contact_count, contact_room;
+	uint64_t *received; /* by index of the sender */
+	size_t received_room;
+	uint64_t sent;
+	struct contacts contacts;
 	void (*on_datagram)(void *owner, usec_t now, const struct network_datagram *datagram);
 	void *owner;
 };
@@ -71,8 +72,10 @@ struct network {
 	uint64_t order, random_state, choice_state, chance_state, event_total;
 	struct random_source random;
 	struct zone *zones[NETWORK_ZONES_MAX];
-	struct host *hosts[NETWORK_HOSTS_MAX];
-	size_t zone_count, host_count;
+	struct host **hosts;
+	size_t zone_count, host_count, host_room;
+	struct hash_table interfaces;
+	struct hash_node *interface_buckets[ADDRESS_BUCKETS];
 	struct event *events; /* binary heap */
 	size_t event_count, event_room;
 };
@@ -115,8 +118,16 @@ struct network *network_new(uint64_t seed)
 	network->random = (struct random_source){fill, network};
 	/* Not 0: code under test takes 0 for never. */
 	network->now = 1000 * USEC_PER_SEC;
+	hash_init(&network->interfaces, network->interface_buckets, ADDRESS_BUCKETS);
 	zone_new(network, NULL, &none, &at_once);
 	return network;
+}
+
+static void host_free(struct host *host)
+{
+	contacts_done(&host->contacts);
+	free(host->received);
+	free(host);
 }
 
 void network_free(struct network *network)
@@ -125,10 +136,9 @@ void network_free(struct network *network)
 		free(network->events[i].packet);
 	for (size_t i = 0; i < network->zone_count; i++)
 		free(network->zones[i]);
-	for (size_t i = 0; i < network->host_count; i++) {
-		free(network->hosts[i]->contacts);
-		free(network->hosts[i]);
-	}
+	for (size_t i = 0; i < network->host_count; i++)
+		host_free(network->hosts[i]);
+	free(network->hosts);
 	free(network->events);
 	free(network);
 }
@@ -258,6 +268,11 @@ struct zone *zone_outside(const struct zone *zone)
 
 /* ---- hosts ---- */
 
+static uint64_t hash_of_ip(const struct address *address)
+{
+	return hash_bytes(address->family, address->ip, sizeof(address->ip));
+}
+
 struct host *host_new(struct network *network, uint16_t port,
 		      void (*on_datagram)(void *owner, usec_t now,
 					  const struct network_datagram *datagram),
@@ -265,14 +280,18 @@ struct host *host_new(struct network *network, uint16_t port,
 {
 	struct host *host = new (struct host);
 
-	if (network->host_count == NETWORK_HOSTS_MAX)
-		abort();
+	if (network->host_count == network->host_room) {
+		network->host_room = network->host_room * 2 + 16;
+		network->hosts =
+			memory_resize(network->hosts, network->host_room, sizeof(*network->hosts));
+	}
 	*host = (struct host){.network = network,
 			      .port = port,
 			      .is_up = true,
 			      .index = network->host_count,
 			      .on_datagram = on_datagram,
 			      .owner = owner};
+	contacts_init(&host->contacts);
 	network->hosts[network->host_count++] = host;
 	return host;
 }
@@ -280,14 +299,21 @@ struct host *host_new(struct network *network, uint16_t port,
 void host_attach(struct host *host, struct zone *zone, const struct prefix *address,
 		 const struct network_link *link)
 {
+	struct address ip = prefix_address(address);
+	struct interface *interface;
+
 	if (host->interface_count == NETWORK_INTERFACES_MAX)
 		abort();
-	host->interfaces[host->interface_count++] =
-		(struct interface){.zone = zone, .address = *address, .link = *link};
+	interface = &host->interfaces[host->interface_count++];
+	*interface =
+		(struct interface){.host = host, .zone = zone, .address = *address, .link = *link};
+	hash_insert(&host->network->interfaces, &interface->by_address, hash_of_ip(&ip));
 }
 
 void host_detach(struct host *host)
 {
+	for (size_t i = 0; i < host->interface_count; i++)
+		hash_remove(&host->network->interfaces, &host->interfaces[i].by_address);
 	host->interface_count = 0;
 }
 
@@ -341,7 +367,7 @@ void host_set_loss(struct host *host, unsigned loss_permille)
 
 uint64_t host_received_from(const struct host *host, const struct host *from)
 {
-	return host->received[from->index];
+	return from->index < host->received_room ? host->received[from->index] : 0;
 }
 
 uint64_t host_sent(const struct host *host)
@@ -349,51 +375,27 @@ uint64_t host_sent(const struct host *host)
 	return host->sent;
 }
 
-/* ---- who sent to whom unheard ---- */
-
-static struct contact_record *find_contact(struct host *host, const struct address *address)
-{
-	struct contact_record *record;
-
-	for (size_t i = 0; i < host->contact_count; i++) {
-		if (address_is_equal(&host->contacts[i].contact.address, address))
-			return &host->contacts[i];
-	}
-	if (host->contact_count == host->contact_room) {
-		host->contact_room = host->contact_room * 2 + 16;
-		host->contacts =
-			memory_resize(host->contacts, host->contact_room, sizeof(*host->contacts));
-	}
-	record = &host->contacts[host->contact_count++];
-	*record = (struct contact_record){.contact.address = *address};
-	return record;
-}
-
-static void note_sent(struct host *host, const struct address *to)
-{
-	struct contact_record *record = find_contact(host, to);
-	usec_t now = host->network->now;
-	unsigned count = 0;
-
-	if (record->contact.was_heard)
-		return;
-	record->contact.sent++;
-	record->recent[record->next++ % CONTACT_PEAK_MAX] = now;
-	for (size_t i = 0; i < CONTACT_PEAK_MAX; i++)
-		count += record->recent[i] && usec_since(now, record->recent[i]) < CONTACT_WINDOW;
-	if (count > record->contact.peak)
-		record->contact.peak = count;
-}
-
 void host_forget_sent(struct host *host)
 {
-	for (size_t i = 0; i < host->contact_count; i++)
-		memset(host->contacts[i].recent, 0, sizeof(host->contacts[i].recent));
+	contacts_forget_sent(&host->contacts);
 }
 
 const struct contact *host_contact(const struct host *host, size_t index)
 {
-	return index < host->contact_count ? &host->contacts[index].contact : NULL;
+	return contacts_get(&host->contacts, index);
+}
+
+static void note_received(struct host *host, const struct host *from)
+{
+	size_t room = host->network->host_count;
+
+	if (from->index >= host->received_room) {
+		host->received = memory_resize(host->received, room, sizeof(*host->received));
+		memset(host->received + host->received_room, 0,
+		       (room - host->received_room) * sizeof(*host->received));
+		host->received_room = room;
+	}
+	host->received[from->index]++;
 }
 
 /* ---- the way of a datagram ---- */
@@ -434,9 +436,13 @@ static const struct interface *find_interface(const struct host *host, const str
 static struct host *find_host(struct network *network, const struct zone *zone,
 			      const struct address *address)
 {
-	for (size_t i = 0; i < network->host_count; i++) {
-		if (find_interface(network->hosts[i], zone, address))
-			return network->hosts[i];
+	struct hash_node *node;
+
+	hash_for_each (node, &network->interfaces, hash_of_ip(address)) {
+		struct host *host = container_of(node, struct interface, by_address)->host;
+
+		if (find_interface(host, zone, address))
+			return host;
 	}
 	return NULL;
 }
@@ -517,8 +523,8 @@ static void deliver(struct network *network, struct packet *packet, struct host 
 	if (host->is_up && packet->destination.port == host->port &&
 	    find_interface(host, zone, &packet->destination) &&
 	    !is_lost(network, host->loss_permille)) {
-		host->received[packet->from->index]++;
-		find_contact(host, &packet->source)->contact.was_heard = true;
+		note_received(host, packet->from);
+		contacts_note_heard(&host->contacts, &packet->source);
 		host->on_datagram(host->owner, network->now, &datagram);
 	}
 	free(packet);
@@ -556,7 +562,7 @@ void host_send(struct host *host, const struct address *to, const void *data, si
 	if (!host->is_up || !interface)
 		return;
 	host->sent++;
-	note_sent(host, to);
+	contacts_note_sent(&host->contacts, host->network->now, to);
 	if (is_lost(host->network, host->loss_permille))
 		return;
 	packet = memory_new(sizeof(*packet) + size);

@@ -11,7 +11,6 @@
 #include "base/random_source.h"
 #include "base/time.h"
 
-#define NETWORK_HOSTS_MAX      48
 #define NETWORK_ZONES_MAX      64
 #define NETWORK_INTERFACES_MAX 6
 

@@ -440,6 +440,7 @@ static void on_datagram(void *owner, usec_t now, const struct network_datagram *
 	(void)now;
 	if (!node->agent)
 		return;
+	node->wakes++;
 	device_receive(node->device, datagram);
 	arm(node);
 }
@@ -525,6 +526,7 @@ static void on_time(void *owner, usec_t now)
 
 	if (!node->agent)
 		return;
+	node->wakes++;
 	device_tick(node->device);
 	device_settle(node->device);
 	agent_tick(node->agent, now);
@@ -560,14 +562,15 @@ struct node *node_new(struct mesh *mesh)
 {
 	struct node *node = new (struct node);
 
-	if (mesh->node_count == MESH_NODES_MAX)
+	if (mesh->node_count == mesh->node_limit)
 		abort();
 	node->mesh = mesh;
 	node->index = mesh->node_count;
 	snprintf(node->name, sizeof(node->name), "n%zu", node->index);
 	mesh_draw_key(mesh, &node->private_key, &node->public_key);
 	node->address = mesh_address((unsigned)node->index + 2);
-	node->address.bits = 24;
+	node->address.bits = MESH_BITS;
+	node->traffic = new_array(struct node_traffic, mesh->node_limit);
 	node->host = host_new(mesh->network, NODE_PORT, on_datagram, node);
 	timer_init(&node->timer, mesh->network, on_time, node);
 	node->next_talk = USEC_NEVER;
@@ -580,6 +583,7 @@ void node_free(struct node *node)
 	if (node->agent)
 		node_stop(node, true);
 	free(node->saved_map);
+	free(node->traffic);
 	free(node);
 }
 
@@ -631,6 +635,7 @@ static void start_device(struct node *node)
 					       .private_key = &node->private_key,
 					       .wall = node_wall(node),
 					       .mark = &node->mark,
+					       .prefix_limit = node->mesh->node_limit + 1,
 					       .events = {.owner = node,
 							  .on_handshake = on_handshake,
 							  .on_endpoint = on_endpoint,

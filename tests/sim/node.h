@@ -59,10 +59,11 @@ struct node {
 	usec_t link_retry_at, link_retry, link_since;
 	bool was_removed; /* the hub said so */
 	usec_t started;
+	uint64_t wakes; /* for datagrams and timers */
 
 	/* An application that sends to everybody. */
 	usec_t talk_interval, next_talk; /* 0 = silent */
-	struct node_traffic traffic[MESH_NODES_MAX];
+	struct node_traffic *traffic;    /* by index */
 
 	/* Malice under way. */
 	usec_t next_request;

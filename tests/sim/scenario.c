@@ -591,8 +591,8 @@ static void note_figures(struct scenario *scenario)
 void scenario_run(const struct scenario_options *options, struct scenario_result *ret_result)
 {
 	enum scenario_kind kind = scenario_kind_of(options->seed);
-	struct mesh *mesh =
-		mesh_new(options->seed, kind != SCENARIO_NO_APPOINTMENTS, options->is_verbose);
+	struct mesh *mesh = mesh_new(options->seed, MESH_NODES_MAX,
+				     kind != SCENARIO_NO_APPOINTMENTS, options->is_verbose);
 	struct scenario scenario = {.mesh = mesh, .network = mesh->network, .result = ret_result};
 
 	*ret_result = (struct scenario_result){.kind = kind};

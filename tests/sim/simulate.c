@@ -1,5 +1,5 @@
 /* simulate [--seeds N] [--from SEED] [--seed SEED] [--verbose]: runs meshes in virtual time and
- * says which failed. */
+ * says which failed. simulate --scale NODES [--idle MINUTES]: what many nodes on one hub cost. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,12 +7,15 @@
 
 #include "base/text.h"
 #include "crypto/crypto.h"
+#include "scale.h"
 #include "scenario.h"
 
 struct options {
 	uint64_t first, count;
 	bool is_verbose, has_table;
 	const char *only; /* of this kind; NULL = all */
+	uint64_t scale;   /* nodes; 0 = scenarios */
+	uint64_t idle;    /* minutes */
 };
 
 static bool take_number(int argc, char **argv, int *index, uint64_t *ret_value)
@@ -24,7 +27,7 @@ static bool take_number(int argc, char **argv, int *index, uint64_t *ret_value)
 
 static bool parse(int argc, char **argv, struct options *ret_options)
 {
-	*ret_options = (struct options){.first = 1, .count = 20};
+	*ret_options = (struct options){.first = 1, .count = 20, .idle = 60};
 	for (int i = 1; i < argc; i++) {
 		bool is_fine = true;
 
@@ -35,6 +38,10 @@ static bool parse(int argc, char **argv, struct options *ret_options)
 		} else if (!strcmp(argv[i], "--seed")) {
 			is_fine = take_number(argc, argv, &i, &ret_options->first);
 			ret_options->count = 1;
+		} else if (!strcmp(argv[i], "--scale")) {
+			is_fine = take_number(argc, argv, &i, &ret_options->scale);
+		} else if (!strcmp(argv[i], "--idle")) {
+			is_fine = take_number(argc, argv, &i, &ret_options->idle);
 		} else if (!strcmp(argv[i], "--only") && i + 1 < argc) {
 			ret_options->only = argv[++i];
 		} else if (!strcmp(argv[i], "--verbose")) {
@@ -47,7 +54,8 @@ static bool parse(int argc, char **argv, struct options *ret_options)
 		if (!is_fine)
 			return false;
 	}
-	return true;
+	/* The tunnel's network has room for no more. */
+	return !ret_options->scale || (ret_options->scale >= 3 && ret_options->scale <= 4000);
 }
 
 static double processor_seconds(void)
@@ -87,6 +95,18 @@ static bool run_seed(uint64_t seed, const struct options *options)
 	return false;
 }
 
+static bool run_scale(const struct options *options)
+{
+	struct scale_result result;
+
+	scale_run(options->first, options->scale, options->idle * USEC_PER_MINUTE,
+		  options->is_verbose, &result);
+	scale_print(&result);
+	if (result.failure[0])
+		printf("failed %s\n", result.failure);
+	return !result.failure[0];
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -94,10 +114,14 @@ int main(int argc, char **argv)
 
 	if (!parse(argc, argv, &options)) {
 		fprintf(stderr, "usage: simulate [--seeds N] [--from SEED] [--only KIND] "
-				"[--seed SEED] [--verbose] [--table]\n");
+				"[--seed SEED] [--verbose] [--table]\n"
+				"       simulate --scale NODES [--idle MINUTES] [--seed SEED] "
+				"[--verbose]\n");
 		return 2;
 	}
 	crypto_init();
+	if (options.scale)
+		return !run_scale(&options);
 	for (uint64_t i = 0; i < options.count; i++) {
 		uint64_t seed = options.first + i;
 

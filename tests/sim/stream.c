@@ -3,16 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/cursor.h"
 #include "base/memory.h"
 
 #define PACKET_HEADER_SIZE (1 + 8 + 4 + 4)
+#define PART_SIZE          (DEVICE_PACKET_MAX - INNER_HEADER_SIZE - PACKET_HEADER_SIZE)
 #define RETRY_FIRST        USEC_PER_SEC
 #define RETRY_LEAST        (200 * USEC_PER_MSEC)
 
 struct message {
 	struct list entry;
 	uint32_t sequence;
+	bool goes_on;
 	size_t size;
 	uint8_t data[];
 };
@@ -25,6 +28,7 @@ struct stream {
 	bool is_open;
 	usec_t started;
 	struct list unacknowledged, early;
+	struct buffer parts;    /* of the message that is arriving */
 	uint32_t next_sequence; /* to send; the first is 1 */
 	uint32_t received;      /* the last in order */
 	usec_t waiting_since;   /* the oldest unacknowledged; USEC_NEVER = none */
@@ -62,6 +66,7 @@ static void emit_own(struct stream *stream, enum stream_kind kind, const struct 
 		.kind = kind, .id = stream->id, .acknowledged = stream->received};
 
 	if (message) {
+		packet.kind = message->goes_on ? STREAM_PART : STREAM_DATA;
 		packet.sequence = message->sequence;
 		packet.data = message->data;
 		packet.size = message->size;
@@ -126,6 +131,7 @@ void stream_free(struct stream *stream)
 		free(message);
 	list_for_each_safe (message, after, &stream->early, entry)
 		free(message);
+	buffer_done(&stream->parts);
 	free(stream);
 }
 
@@ -134,11 +140,12 @@ uint64_t stream_id(const struct stream *stream)
 	return stream->id;
 }
 
-void stream_send(struct stream *stream, const void *data, size_t size)
+static void send_part(struct stream *stream, const void *data, size_t size, bool goes_on)
 {
 	struct message *message = memory_new(sizeof(*message) + size);
 
 	message->sequence = stream->next_sequence++;
+	message->goes_on = goes_on;
 	message->size = size;
 	memcpy(message->data, data, size);
 	list_append(&stream->unacknowledged, &message->entry);
@@ -149,6 +156,15 @@ void stream_send(struct stream *stream, const void *data, size_t size)
 		stream->retry_at = now_of(stream) + stream->retry;
 	}
 	emit_own(stream, STREAM_DATA, message);
+}
+
+void stream_send(struct stream *stream, const void *data, size_t size)
+{
+	const uint8_t *bytes = data;
+
+	for (; size > PART_SIZE; bytes += PART_SIZE, size -= PART_SIZE)
+		send_part(stream, bytes, PART_SIZE, true);
+	send_part(stream, bytes, size, false);
 }
 
 void stream_refuse(struct device *device, const struct address *local, const struct address *remote,
@@ -197,9 +213,31 @@ static void keep_early(struct stream *stream, const struct stream_packet *packet
 	}
 	message = memory_new(sizeof(*message) + packet->size);
 	message->sequence = packet->sequence;
+	message->goes_on = packet->kind == STREAM_PART;
 	message->size = packet->size;
 	memcpy(message->data, packet->data, packet->size);
 	list_add_before(place, &message->entry);
+}
+
+/* The owner may free the stream. */
+static void deliver_message(struct stream *stream, const struct message *message)
+{
+	struct buffer parts;
+
+	/* Empty: a keepalive. */
+	if (!stream->parts.size && !message->goes_on) {
+		if (message->size)
+			stream->events.on_message(stream->events.owner, message->data,
+						  message->size);
+		return;
+	}
+	buffer_add(&stream->parts, message->data, message->size);
+	if (message->goes_on)
+		return;
+	parts = stream->parts;
+	stream->parts = (struct buffer){0};
+	stream->events.on_message(stream->events.owner, (const uint8_t *)parts.data, parts.size);
+	buffer_done(&parts);
 }
 
 /* The owner may free the stream with each message. */
@@ -214,10 +252,7 @@ static void deliver(struct stream *stream, uint64_t id)
 			return;
 		stream->received++;
 		list_remove(&message->entry);
-		/* Empty: a keepalive. */
-		if (message->size)
-			stream->events.on_message(stream->events.owner, message->data,
-						  message->size);
+		deliver_message(stream, message);
 		free(message);
 	}
 }
@@ -266,6 +301,7 @@ void stream_receive(struct stream *stream, const struct stream_packet *packet)
 		opened(stream);
 		break;
 	case STREAM_DATA:
+	case STREAM_PART:
 		/* It may overtake the answer to our opening. */
 		opened(stream);
 		take_data(stream, packet);

@@ -28,7 +28,14 @@ struct stream_events {
 };
 
 /* What a packet of a stream says. */
-enum stream_kind { STREAM_OPEN = 1, STREAM_OPENED, STREAM_DATA, STREAM_ACK, STREAM_RESET };
+enum stream_kind {
+	STREAM_OPEN = 1,
+	STREAM_OPENED,
+	STREAM_DATA, /* a message, or the end of one */
+	STREAM_ACK,
+	STREAM_RESET,
+	STREAM_PART, /* of a message that goes on */
+};
 
 struct stream_packet {
 	enum stream_kind kind;
