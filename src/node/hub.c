@@ -81,10 +81,12 @@ static void on_hub_timer(void *owner, usec_t now)
 	struct builtin_peer_statistics statistics;
 
 	builtin_peer_get_statistics(node->hub.peer, &statistics);
-	loop_timer_set(node->loop, &node->hub.timer, now + HUB_ENDPOINT_PATIENCE);
-	if (statistics.last_received &&
-	    usec_since(now, statistics.last_received) < 3 * USEC_PER_MINUTE)
+	if (statistics.last_received && usec_since(now, statistics.last_received) < HUB_SILENCE) {
+		loop_timer_set(node->loop, &node->hub.timer,
+			       statistics.last_received + HUB_SILENCE);
 		return;
+	}
+	loop_timer_set(node->loop, &node->hub.timer, now + HUB_ENDPOINT_PATIENCE);
 	if (node->hub.endpoint_count > 1)
 		use_endpoint(node, node->hub.endpoint + 1);
 	else if (node->hub.endpoint_count)

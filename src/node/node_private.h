@@ -23,6 +23,8 @@
 #define LINK_RETRY_MAX        (10 * USEC_PER_SEC)
 /* A hub endpoint that gave no handshake for so long is exchanged for the next. */
 #define HUB_ENDPOINT_PATIENCE (6 * USEC_PER_SEC)
+/* Nothing from it for so long: its session has ended, and it may be elsewhere. */
+#define HUB_SILENCE           (3 * USEC_PER_MINUTE)
 #define HUB_RESOLVE_RETRY     (5 * USEC_PER_SEC)
 /* `up` returns after this long in any case, and says what it still waits for. */
 #define UP_PATIENCE           (5 * USEC_PER_SEC)

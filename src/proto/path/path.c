@@ -399,6 +399,12 @@ static bool is_idle(const struct path *path, usec_t now)
 	       usec_since(now, path->last_heard) < PATH_IDLE_SILENCE;
 }
 
+/* All idle paths look at the same moments, so that any number of them wakes us once. */
+static usec_t next_look(usec_t now)
+{
+	return now - now % PATH_IDLE_LOOK + PATH_IDLE_LOOK;
+}
+
 static void heartbeat(struct path *path, usec_t now)
 {
 	struct path_candidate *chosen = &path->candidates[path->chosen];
@@ -412,7 +418,7 @@ static void heartbeat(struct path *path, usec_t now)
 		return;
 	}
 	if (!path->must_prove && !chosen->unanswered && is_idle(path, now)) {
-		path->next_heartbeat = now + PATH_IDLE_LOOK;
+		path->next_heartbeat = next_look(now);
 		return;
 	}
 	path->must_prove = false;
@@ -451,16 +457,22 @@ static usec_t round_deadline(const struct path *path)
 	return path->round_start + path_round_steps[path->round_step];
 }
 
+static void look_for_better(struct path *path, usec_t now)
+{
+	bool has_traffic = usec_since(now, path->last_traffic) < PATH_IDLE_AFTER;
+
+	path->next_better = has_traffic ? now + PATH_BETTER_RETRY
+					: next_look(now + PATH_BETTER_RETRY - PATH_IDLE_LOOK);
+	if (has_traffic && path->round_start == USEC_NEVER)
+		path_start_round(path, now, 0);
+}
+
 void path_tick(struct path *path, usec_t now)
 {
 	if (path->state == PATH_DIRECT && now >= path->next_heartbeat)
 		heartbeat(path, now);
-	if (path->state == PATH_DIRECT && now >= path->next_better) {
-		path->next_better = now + PATH_BETTER_RETRY;
-		if (path->round_start == USEC_NEVER &&
-		    usec_since(now, path->last_traffic) < PATH_IDLE_AFTER)
-			path_start_round(path, now, 0);
-	}
+	if (path->state == PATH_DIRECT && now >= path->next_better)
+		look_for_better(path, now);
 	while (now >= round_deadline(path))
 		round_next(path, now);
 }

@@ -32,7 +32,7 @@ extern const usec_t path_round_steps[PATH_ROUND_STEPS];
  * first. Links slower than that pace get one and a half RTT instead. */
 #define PATH_LOST_AFTER   3
 #define PATH_LOST_PACE    (500 * USEC_PER_MSEC)
-/* How often an idle path looks whether it is still idle. */
+/* How often an idle path looks whether it is still idle: all at multiples of it. */
 #define PATH_IDLE_LOOK    (15 * USEC_PER_SEC)
 /* Idle: nothing authentic for so long (two keepalives of 25 s missing) asks for a probe. */
 #define PATH_IDLE_SILENCE (60 * USEC_PER_SEC)

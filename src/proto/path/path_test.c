@@ -236,10 +236,11 @@ static void an_idle_path_is_quiet(void **state)
 	assert_int_equal(bench->path.state, PATH_DIRECT);
 }
 
-static struct bench *idle_bench(void)
+static struct bench *idle_bench_after(usec_t pause)
 {
 	struct bench *bench = bench_new();
 
+	run_for(bench, pause);
 	set_candidates(bench, both, 1);
 	connect_to(bench, PUBLIC, 5 * USEC_PER_MSEC);
 	while (bench->now < START + 120 * USEC_PER_SEC) {
@@ -249,6 +250,23 @@ static struct bench *idle_bench(void)
 			answer(bench, PUBLIC);
 	}
 	return bench;
+}
+
+static struct bench *idle_bench(void)
+{
+	return idle_bench_after(0);
+}
+
+static void idle_paths_look_at_the_same_moments(void **state)
+{
+	auto_free struct bench *early = idle_bench_after(0);
+	auto_free struct bench *late = idle_bench_after(1234 * USEC_PER_MSEC);
+	usec_t next = path_deadline(&early->path, early->now);
+
+	assert_int_equal(next, path_deadline(&late->path, late->now));
+	assert_true(next > early->now && next <= early->now + PATH_IDLE_LOOK);
+	run_for(early, next - early->now);
+	assert_int_equal(path_deadline(&early->path, early->now), next + PATH_IDLE_LOOK);
 }
 
 static void an_idle_path_that_falls_silent_is_asked_and_lost(void **state)
@@ -408,6 +426,7 @@ int main(void)
 		cmocka_unit_test(a_slow_link_is_not_a_dead_one),
 		cmocka_unit_test(a_late_answer_brings_a_lost_path_back),
 		cmocka_unit_test(an_idle_path_is_quiet),
+		cmocka_unit_test(idle_paths_look_at_the_same_moments),
 		cmocka_unit_test(an_idle_path_that_falls_silent_is_asked_and_lost),
 		cmocka_unit_test(an_idle_path_proves_itself_when_the_network_changes),
 		cmocka_unit_test(a_check_of_an_active_path_asks_the_others_too),
