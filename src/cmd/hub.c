@@ -8,6 +8,8 @@
 #include "cmd/cmd.h"
 #include "cmd/hub_ask.h"
 #include "cmd/hub_commands.h"
+#include "crypto/secret.h"
+#include "sys/privilege/privilege.h"
 #include "sys/state/files.h"
 
 static const char usage[] =
@@ -37,22 +39,25 @@ static const char run_help[] =
 
 static int run_with(const struct hub_paths *paths, const char *interface)
 {
-	struct hub_config config;
+	struct hub_config *config = secret_new(sizeof(*config));
 	struct hub_run_options options = {.interface = interface,
-					  .config = &config,
+					  .config = config,
 					  .database = paths->database,
 					  .lock = paths->lock,
 					  .socket = paths->socket};
-	int result = hub_read_config(paths, &config), error;
+	int result = hub_read_config(paths, config), error;
 
-	if (result != CMD_OK)
+	if (result != CMD_OK) {
+		secret_free(config, sizeof(*config));
 		return result;
+	}
 	error = state_make_folder(state_run_dir(), 0755);
 	if (error)
 		result = cmd_fail_file("make", state_run_dir(), error);
 	else
 		result = hub_run(&options) ? CMD_FAILED : CMD_OK;
-	hub_config_done(&config);
+	hub_config_done(config);
+	secret_free(config, sizeof(*config));
 	return result;
 }
 
@@ -75,6 +80,8 @@ static int run_run(int argc, char **argv)
 				       "'%s' cannot be the name of an interface", interface);
 	if (is_verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
+	/* Before the first secret is read. */
+	privilege_keep_private();
 	paths = hub_paths_new(config);
 	status = run_with(&paths, interface);
 	hub_paths_done(&paths);

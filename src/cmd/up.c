@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "node/node.h"
 #include "proto/wire/join.h"
 #include "proto/wire/message.h"
+#include "sys/privilege/privilege.h"
 #include "sys/state/daemon.h"
 #include "sys/state/files.h"
 
@@ -45,7 +44,7 @@ static const char help[] =
 struct up {
 	const char *interface, *config_path, *name, *log_path;
 	bool is_foreground, is_verbose;
-	struct node_config config;
+	struct node_config *config; /* in secret memory */
 };
 
 /* What people call the machine, as far as it is a name here. */
@@ -78,7 +77,7 @@ static int read_config(struct up *up)
 			up->config_path);
 	if (result)
 		return cmd_fail_file("read", up->config_path, result);
-	result = node_config_parse(text.data, text.size, up->config_path, &up->config, &error);
+	result = node_config_parse(text.data, text.size, up->config_path, up->config, &error);
 	cmd_forget_buffer(&text);
 	return result ? cmd_fail("%s", error.text) : CMD_OK;
 }
@@ -88,7 +87,7 @@ static int write_config(const struct up *up)
 	struct buffer text = {0};
 	int error;
 
-	node_config_print(&up->config, &text);
+	node_config_print(up->config, &text);
 	error = state_make_folder(state_config_dir(), 0755);
 	if (!error)
 		error = state_create_file(up->config_path, text.data, text.size, 0600);
@@ -101,8 +100,8 @@ static int write_config(const struct up *up)
 static bool has_joined(struct up *up, const struct join *join)
 {
 	return access(up->config_path, F_OK) == 0 && read_config(up) == CMD_OK &&
-	       !memcmp(up->config.network, join->network_id, NETWORK_ID_SIZE) &&
-	       key_is_equal(&up->config.hub_key, &join->hub);
+	       !memcmp(up->config->network, join->network_id, NETWORK_ID_SIZE) &&
+	       key_is_equal(&up->config->hub_key, &join->hub);
 }
 
 static int enrol(struct up *up, const struct join *join)
@@ -124,7 +123,7 @@ static int enrol(struct up *up, const struct join *join)
 		options.name = name;
 	}
 	options.key_path = key_path;
-	if (node_join(&options, &up->config, &error))
+	if (node_join(&options, up->config, &error))
 		return cmd_fail("%s", error.data);
 	result = write_config(up);
 	if (result == CMD_OK)
@@ -144,7 +143,7 @@ static int join_network(struct up *up, const char *text)
 		secret_wipe(&join, sizeof(join));
 		return CMD_OK;
 	}
-	node_config_done(&up->config);
+	node_config_done(up->config);
 	if (access(up->config_path, F_OK) == 0)
 		status = cmd_fail(
 			"%s is of another network or cannot be read; move it away first, or "
@@ -210,7 +209,7 @@ static int join_from(struct up *up, char *argument)
 
 static int start(struct up *up)
 {
-	struct node_run_options options = {.interface = up->interface, .config = &up->config};
+	struct node_run_options options = {.interface = up->interface, .config = up->config};
 	auto_free char *log_path = up->log_path
 					   ? memory_copy_text(up->log_path)
 					   : state_path(state_state_dir(), up->interface, ".log");
@@ -225,21 +224,14 @@ static int start(struct up *up)
 	error = state_daemon_begin(log_path, &options.daemon, &report);
 	if (error)
 		return cmd_fail("cannot go to the background: %s", strerror(-error));
-	if (options.daemon)
+	if (options.daemon) {
+		secret_lock(up->config, sizeof(*up->config));
 		exit(node_run(&options));
+	}
 	if (report.exit_code)
 		return cmd_fail("%s", report.message);
 	puts(report.message);
 	return cmd_finish_output();
-}
-
-/* Before the first secret is read; the daemon does the same for itself. */
-static void keep_memory_private(void)
-{
-	static const struct rlimit no_core = {0, 0};
-
-	setrlimit(RLIMIT_CORE, &no_core);
-	prctl(PR_SET_DUMPABLE, 0);
 }
 
 int cmd_up(int argc, char **argv)
@@ -257,7 +249,8 @@ int cmd_up(int argc, char **argv)
 	auto_free char *default_path = state_path(state_config_dir(), "node", ".conf");
 	int status;
 
-	keep_memory_private();
+	/* Before the first secret is read. */
+	privilege_keep_private();
 	argc = cmd_parse(&syntax, argc, argv, &status);
 	if (!argc)
 		return status;
@@ -270,6 +263,7 @@ int cmd_up(int argc, char **argv)
 		log_set_level(LOG_LEVEL_DEBUG);
 	if (!up.config_path)
 		up.config_path = default_path;
+	up.config = secret_new(sizeof(*up.config));
 	if (argc > 1)
 		status = join_from(&up, argv[1]);
 	else if (access(up.config_path, F_OK) && isatty(STDIN_FILENO))
@@ -278,6 +272,7 @@ int cmd_up(int argc, char **argv)
 		status = read_config(&up);
 	if (status == CMD_OK)
 		status = start(&up);
-	node_config_done(&up.config);
+	node_config_done(up.config);
+	secret_free(up.config, sizeof(*up.config));
 	return status;
 }

@@ -14,6 +14,12 @@ bool secret_is_equal(const void *a, const void *b, size_t size)
 	return CRYPTO_memcmp(a, b, size) == 0;
 }
 
+void secret_lock(void *data, size_t size)
+{
+	/* Best effort: RLIMIT_MEMLOCK may be small. */
+	(void)mlock(data, size);
+}
+
 void *secret_new(size_t size)
 {
 	void *pages = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE,
@@ -21,8 +27,8 @@ void *secret_new(size_t size)
 
 	if (pages == MAP_FAILED)
 		abort();
-	/* Best effort both: RLIMIT_MEMLOCK may be small, and a kernel may lack the advice. */
-	(void)mlock(pages, size);
+	secret_lock(pages, size);
+	/* Best effort: a kernel may lack the advice. */
 	(void)madvise(pages, size, MADV_DONTDUMP);
 	return pages;
 }

@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -17,6 +15,7 @@
 #include "crypto/secret.h"
 #include "hub/hub_private.h"
 #include "proto/mask/mask.h"
+#include "sys/privilege/privilege.h"
 #include "sys/state/files.h"
 
 #define STAMP_FILE_MAX 64
@@ -396,6 +395,20 @@ static int start_loop(struct hub *hub)
 	return error ? fail("cannot start: %s", strerror(-error)) : 0;
 }
 
+static int drop_privileges(const struct hub *hub)
+{
+	const struct privilege_options options = {.role = PRIVILEGE_HUB,
+						  .state = state_state_dir(),
+						  .run = state_run_dir(),
+						  .sockets = UAPI_FOLDER};
+	char text[PRIVILEGE_TEXT_SIZE];
+
+	if (privilege_drop(&options, text))
+		return fail("cannot give up privileges: %s", text);
+	log_info("privileges interface=%s %s", hub->options->interface, text);
+	return 0;
+}
+
 static int start(struct hub *hub)
 {
 	int error;
@@ -417,7 +430,10 @@ static int start(struct hub *hub)
 		return fail("cannot listen on %s: %s", hub->options->socket, strerror(-error));
 	start_uapi(hub);
 	hub_rearm(hub);
-	return 0;
+	if (drop_privileges(hub))
+		return -1;
+	error = builtin_start_workers(hub->builtin);
+	return error ? fail("cannot start threads: %s", strerror(-error)) : 0;
 }
 
 static void stop(struct hub *hub)
@@ -453,12 +469,10 @@ static void stop(struct hub *hub)
 
 int hub_run(const struct hub_run_options *options)
 {
-	static const struct rlimit no_core = {0, 0};
 	struct hub hub = {.options = options};
 	char key[KEY_TEXT_SIZE];
 
-	setrlimit(RLIMIT_CORE, &no_core);
-	prctl(PR_SET_DUMPABLE, 0);
+	privilege_keep_private();
 	list_init(&hub.links);
 	hub.aead = aead_new();
 	if (start(&hub)) {

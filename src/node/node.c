@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -17,6 +15,7 @@
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "node/node_private.h"
+#include "sys/privilege/privilege.h"
 #include "sys/state/daemon.h"
 #include "sys/state/files.h"
 
@@ -174,12 +173,13 @@ static void fill_config(const struct node *node, struct agent_config *config)
 {
 	const struct node_config *from = node->config;
 
-	*config = (struct agent_config){.private_key = from->private_key,
-					.hub = from->hub_key,
+	*config = (struct agent_config){.hub = from->hub_key,
 					.has_site_secret = from->has_site_secret,
 					.max_map_age = from->max_map_age,
 					.eager_peers = AGENT_EAGER_PEERS,
 					.listen_port = port_number(builtin_port(node->builtin))};
+	/* Not above, or the compiler may leave a copy on the stack. */
+	config->private_key = from->private_key;
 	memcpy(config->network_id, from->network, sizeof(config->network_id));
 	if (from->has_site_secret)
 		memcpy(config->site_secret, from->site_secret.bytes, sizeof(config->site_secret));
@@ -313,6 +313,20 @@ static int start_loop(struct node *node)
 	return 0;
 }
 
+static int drop_privileges(struct node *node)
+{
+	const struct privilege_options options = {.role = PRIVILEGE_NODE,
+						  .state = state_state_dir(),
+						  .run = state_run_dir(),
+						  .sockets = UAPI_FOLDER};
+	char text[PRIVILEGE_TEXT_SIZE];
+
+	if (privilege_drop(&options, text))
+		return fail(node, "cannot give up privileges: %s", text);
+	log_info("privileges interface=%s %s", node->interface_name, text);
+	return 0;
+}
+
 static int start(struct node *node)
 {
 	int error;
@@ -327,6 +341,11 @@ static int start(struct node *node)
 	error = netlink_monitor_new(node->loop, on_network_change, node, &node->monitor);
 	if (error)
 		return fail(node, "cannot watch the network: %s", strerror(-error));
+	if (drop_privileges(node))
+		return -1;
+	error = builtin_start_workers(node->builtin);
+	if (error)
+		return fail(node, "cannot start threads: %s", strerror(-error));
 	node->tick_timer = (struct loop_timer){.on_timer = on_tick, .owner = node};
 	node->ready_timer = (struct loop_timer){.on_timer = on_ready_timer, .owner = node};
 	node_read_interfaces(node);
@@ -371,13 +390,11 @@ static void stop(struct node *node)
 
 int node_run(const struct node_run_options *options)
 {
-	static const struct rlimit no_core = {0, 0};
 	struct node node = {.config = options->config,
 			    .interface_name = options->interface,
 			    .daemon = options->daemon};
 
-	setrlimit(RLIMIT_CORE, &no_core);
-	prctl(PR_SET_DUMPABLE, 0);
+	privilege_keep_private();
 	list_init(&node.pings);
 	node.map_path = state_path(state_state_dir(), options->interface, ".map");
 	node.port_path = state_path(state_state_dir(), options->interface, ".port");

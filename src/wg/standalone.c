@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -14,6 +12,7 @@
 #include "device/uapi/serve.h"
 #include "port/port.h"
 #include "sys/loop/loop.h"
+#include "sys/privilege/privilege.h"
 #include "sys/state/daemon.h"
 #include "sys/state/files.h"
 #include "sys/state/lock.h"
@@ -29,6 +28,7 @@ struct standalone {
 	struct serve *serve;
 	struct watch *watch;
 	struct control *control; /* NULL: nobody can ask for the status */
+	char privileges[PRIVILEGE_TEXT_SIZE];
 };
 
 static int fail(const struct standalone *standalone, const char *format, ...)
@@ -185,18 +185,34 @@ static void open_control(struct standalone *standalone)
 			 strerror(-error));
 }
 
+/* What is left to do is moving packets, answering wg(8), and removing the socket at the end. */
+static int drop_privileges(struct standalone *standalone)
+{
+	const struct privilege_options options = {
+		.role = PRIVILEGE_WG, .run = state_run_dir(), .sockets = UAPI_FOLDER};
+
+	if (!privilege_drop(&options, standalone->privileges))
+		return 0;
+	return fail(standalone, "cannot give up privileges: %s", standalone->privileges);
+}
+
 static int start(struct standalone *standalone)
 {
+	int error;
+
 	if (take_lock(standalone) || start_loop(standalone) || open_device(standalone))
 		return -1;
 	open_control(standalone);
-	return open_socket(standalone);
+	if (open_socket(standalone) || drop_privileges(standalone))
+		return -1;
+	error = builtin_start_workers(standalone->builtin);
+	return error ? fail(standalone, "cannot start threads: %s", strerror(-error)) : 0;
 }
 
 static void serve(struct standalone *standalone)
 {
-	log_info("started interface=%s port=%u", standalone->interface,
-		 port_number(builtin_port(standalone->builtin)));
+	log_info("started interface=%s port=%u %s", standalone->interface,
+		 port_number(builtin_port(standalone->builtin)), standalone->privileges);
 	loop_run(standalone->loop);
 }
 
@@ -213,12 +229,10 @@ static void stop(struct standalone *standalone)
 
 int standalone_run(const struct standalone_options *options)
 {
-	static const struct rlimit no_core = {0, 0};
 	struct standalone standalone = {.options = options, .interface = options->interface};
 	int exit_code = 0;
 
-	setrlimit(RLIMIT_CORE, &no_core);
-	prctl(PR_SET_DUMPABLE, 0);
+	privilege_keep_private();
 	if (start(&standalone)) {
 		exit_code = 1;
 	} else {

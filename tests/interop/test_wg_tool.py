@@ -8,6 +8,7 @@ import stat
 import pytest
 from device import END_SECONDS, START_SECONDS, UAPI_FOLDER, Device, keys, preshared_key, wayleave
 from harness import binary, first_reply, wait_for
+from harness.process import CAP_IPC_LOCK, CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, check_confined, mappings_with, statuses
 from uapi import talk
 
 pytestmark = pytest.mark.needs("wg")
@@ -199,6 +200,33 @@ def test_it_does_not_dump_core_and_keeps_its_memory_to_itself(device):
     with open(f"/proc/{device.process.pid}/cmdline", "rb") as arguments:
         assert device.private_key.encode() not in arguments.read()
     assert device.private_key not in device.log()
+
+
+def test_it_keeps_only_the_capabilities_that_wg_may_ask_for(device):
+    check_confined(device.process.pid, CAP_IPC_LOCK | CAP_NET_ADMIN | CAP_NET_BIND_SERVICE)
+    device.wg("set", device.interface, "listen-port", "443", "fwmark", "7")
+    assert device.wg("show", device.interface, "dump").stdout.split()[2:4] == ["443", "0x7"]
+    device.wg("set", device.interface, "listen-port", "0", "fwmark", "off")
+    assert device.stop() == 0
+    assert not os.path.exists(device.socket)
+
+
+def test_further_threads_keep_no_more_and_move_with_the_port(pair):
+    device = Device(pair[0], "a", lambda interface: [*wayleave(interface), "--workers", "3"], 1).start()
+    for port in "443", "51900":
+        device.wg("set", device.interface, "listen-port", port)
+        assert len(statuses(device.process.pid)) == 3
+        check_confined(device.process.pid, CAP_IPC_LOCK | CAP_NET_ADMIN | CAP_NET_BIND_SERVICE)
+
+
+def test_its_keys_lie_in_locked_memory_that_is_in_no_dump(device):
+    secret = preshared_key()
+    device.wg("set", device.interface, "peer", keys()[1], "preshared-key", "/dev/stdin", input=secret)
+    for key in device.private_key, secret:
+        raw = base64.b64decode(key)
+        found = mappings_with(device.process.pid, raw, raw.hex().encode(), key.encode())
+        assert found, "the search must be able to find the key"
+        assert not [header for header, flags in found if not {"lo", "dd"} <= flags]
 
 
 @pytest.mark.needs("wg-quick")

@@ -12,6 +12,10 @@ TEST_SECONDS = 90
 LOG_LINES = 80
 
 
+# A system call that is missing from a daemon's list ends it, instead of failing; see Network.close().
+os.environ.setdefault("WAYLEAVE_SECCOMP", "kill")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", f"seconds(most): how long it may take, in place of {TEST_SECONDS}")
     config.addinivalue_line("markers", "slow: takes minutes, since something real does")

@@ -293,7 +293,7 @@ int builtin_new(struct loop *loop, const struct builtin_options *options,
 		builtin->workers[0].loop = loop;
 		builtin->workers[0].lane = port_lane(builtin->port);
 		builtin_set_control(builtin, NULL, NULL);
-		result = attach_workers(builtin, options->workers);
+		builtin->workers_wanted = options->workers;
 	}
 	if (result) {
 		builtin_free(builtin);
@@ -324,6 +324,11 @@ void builtin_free(struct builtin *builtin)
 }
 
 /* Settings and status */
+
+int builtin_start_workers(struct builtin *builtin)
+{
+	return attach_workers(builtin, builtin->workers_wanted);
+}
 
 const char *builtin_interface(const struct builtin *builtin)
 {

@@ -55,8 +55,8 @@ struct builtin_options {
 	size_t local_count;                       /* at most BUILTIN_LOCAL_MAX */
 	const struct builtin_stamp_store *stamps; /* copied; NULL = the wall clock alone */
 	/* Threads that move data. 0: as many as it takes, at most one per processor and
-	 * BUILTIN_WORKERS_MAX. Otherwise just so many from the start, the loop's included. With
-	 * tun_fd there is one. */
+	 * BUILTIN_WORKERS_MAX. Otherwise just so many from builtin_start_workers() on, the loop's
+	 * included. With tun_fd there is one. */
 	unsigned workers;
 };
 
@@ -89,6 +89,9 @@ struct builtin_events {
  * many addresses or workers. events is copied. */
 int builtin_new(struct loop *loop, const struct builtin_options *options,
 		const struct builtin_events *events, struct builtin **ret_builtin);
+/* The first further threads: to be called when the process has given up what they shall not have
+ * either. 0 or -errno; then there are fewer. */
+int builtin_start_workers(struct builtin *builtin);
 /* Wipes all keys, removes the interface and closes the port. NULL is fine. */
 void builtin_free(struct builtin *builtin);
 

@@ -49,6 +49,7 @@ struct builtin {
 	struct wg *wg; /* in locked memory: it holds the private key */
 	struct worker workers[BUILTIN_WORKERS_MAX];
 	unsigned running;         /* of them, 1 or more */
+	unsigned workers_wanted;  /* by the options */
 	pthread_rwlock_t batches; /* workers.h */
 	unsigned holds;
 	pthread_mutex_t answers;

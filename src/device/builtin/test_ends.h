@@ -222,6 +222,7 @@ static inline void end_open(struct end *end, const struct builtin_options *given
 
 	options.interface = end->name;
 	assert_int_equal(builtin_new(loop, &options, &events, &end->builtin), 0);
+	assert_int_equal(builtin_start_workers(end->builtin), 0);
 	random_bytes(&end->private_key, sizeof(end->private_key));
 	builtin_set_private_key(end->builtin, &end->private_key);
 	builtin_get_public_key(end->builtin, &end->public_key);

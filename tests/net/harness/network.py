@@ -5,6 +5,7 @@ ones as the internet does. Interfaces are called eth0 in hosts, wan and lan in r
 
 import ipaddress
 import itertools
+import signal
 
 from .link import Link
 from .namespace import Namespace
@@ -33,6 +34,8 @@ class Network:
         for process in self.processes:  # one that was only just started is not in its namespace yet
             process.terminate()
         remove_namespaces(self.prefix)
+        refused = [process.args for process in self.processes if process.wait() == -signal.SIGSYS]
+        assert not refused, f"made a system call that is not on its list: {refused}"
 
     def public(self, name, public=None, public6=None, **link):
         """A host with its own public addresses. link: delay_ms (one way), loss_percent, seed."""
