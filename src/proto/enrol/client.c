@@ -103,6 +103,13 @@ static size_t write_request(struct enrol_client *client, uint8_t out[ENROL_REQUE
 	return size;
 }
 
+/* Half to one and a half times: nodes behind one address, which share what the hub takes from it
+ * (ENROL_SOURCE_INTERVAL), would otherwise go on asking in step when they started together. */
+static usec_t pause_length(const struct enrol_client *client)
+{
+	return client->retry / 2 + random_below(client->random, (uint32_t)client->retry);
+}
+
 size_t enrol_client_send(struct enrol_client *client, usec_t now,
 			 uint8_t out[ENROL_REQUEST_MAXIMUM])
 {
@@ -110,7 +117,7 @@ size_t enrol_client_send(struct enrol_client *client, usec_t now,
 		client->state = ENROL_TIMED_OUT;
 	if (client->state != ENROL_ASKING || now < client->next_send)
 		return 0;
-	client->next_send = now + client->retry;
+	client->next_send = now + pause_length(client);
 	client->retry = client->retry * 2 > ENROL_RETRY_MAX ? ENROL_RETRY_MAX : client->retry * 2;
 	return write_request(client, out);
 }
