@@ -150,8 +150,12 @@ static void a_read_of_64_kilobytes_leaves_in_one_call_and_is_written_in_one(void
 	crosses(&a, &b);
 	kernel.calls = kernel.messages = kernel.writes = 0;
 	struct builtin_counters before = counters_of(&a);
+	uint64_t lost = drops_of(&a, "tun-no-peer");
+
 	crosses(&a, &b);
-	assert_int_equal(counters_of(&a).tun_reads - before.tun_reads, 1);
+	/* What IPv6 asks of the link of itself is read, too, and goes nowhere. */
+	uint64_t strays = drops_of(&a, "tun-no-peer") - lost;
+	assert_int_equal(counters_of(&a).tun_reads - before.tun_reads, 1 + strays);
 	assert_int_equal(kernel.calls, 1);
 	assert_int_equal(kernel.messages, 2); /* 68,244 bytes, and the kernel takes 65,507 */
 	assert_int_equal(kernel.writes, 1);
