@@ -18,6 +18,11 @@
  * of WireGuard are a hundred times longer. */
 #define FOLD_INTERVAL (20 * USEC_PER_MSEC)
 
+/* What waits in a queue that is given up is read: the 500 packets that a TUN queue holds, twice
+ * over. Without a bound a busy flow, which the kernel leaves on its queue, would be read for ever.
+ */
+#define DRAIN_TURNS   8
+
 /* The lock */
 
 unsigned workers_processors(void)
@@ -464,7 +469,7 @@ void workers_detach(struct builtin *builtin)
 	struct worker *worker = &builtin->workers[builtin->running - 1];
 
 	stop_thread(worker);
-	while (read_interface(worker) > 0)
+	for (int turns = 0; turns < DRAIN_TURNS && read_interface(worker) > 0; turns++)
 		;
 	close_worker(worker);
 	workers_hold(builtin);
