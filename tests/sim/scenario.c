@@ -141,7 +141,9 @@ static void place(struct scenario *scenario, struct node *node)
 static void place_hub(struct scenario *scenario)
 {
 	struct mesh *mesh = scenario->mesh;
-	struct network_link link = {.delay = USEC_PER_MSEC + choose(scenario, 20000)};
+	usec_t far = choose(scenario, 20000);
+	/* Mostly near, so that a newcomer may ask before the push that tells of it. */
+	struct network_link link = {.delay = USEC_PER_MSEC + far * far / 20000};
 	struct prefix prefix;
 
 	if (address_parse("198.51.100.1:51820", 0, &mesh->hub_endpoints[0]) ||
@@ -405,6 +407,19 @@ static void event_stop(struct scenario *scenario)
 	settle(scenario, "a node's return");
 }
 
+/* Its key is known, but it is no member until it starts: it asks for everybody as the others hear
+ * of it. */
+static void join_again(struct scenario *scenario, struct node *node)
+{
+	if (has_failed(scenario))
+		return;
+	mesh_trace(scenario->mesh, node->name, "joins");
+	node_stop(node, false);
+	hub_add(scenario->mesh->hub, node);
+	node_start(node);
+	settle(scenario, "a node's joining");
+}
+
 /* Only once in a run. */
 static void event_remove(struct scenario *scenario)
 {
@@ -417,6 +432,7 @@ static void event_remove(struct scenario *scenario)
 	run(scenario, patience);
 	checks_removed(scenario->mesh, node);
 	settle(scenario, "a node's removal");
+	join_again(scenario, node);
 }
 
 static void happen(struct scenario *scenario, unsigned count)
