@@ -227,31 +227,3 @@ def test_its_keys_lie_in_locked_memory_that_is_in_no_dump(device):
         found = mappings_with(device.process.pid, raw, raw.hex().encode(), key.encode())
         assert found, "the search must be able to find the key"
         assert not [header for header, flags in found if not {"lo", "dd"} <= flags]
-
-
-@pytest.mark.needs("wg-quick")
-def test_wg_quick_brings_it_up_and_down(pair):
-    a = Device(pair[0], "a", wayleave, 1)
-    b = Device(pair[1], "b", wayleave, 2).start()
-    folder = a.host.network.folder
-    implementation = os.path.join(folder, "wayleave-wg")
-    os.symlink(binary(), implementation)
-    path = os.path.join(folder, a.interface + ".conf")
-    lines = [
-        "[Interface]",
-        f"PrivateKey = {a.private_key}",
-        f"Address = {a.address}/24",
-        "[Peer]",
-        f"PublicKey = {b.public_key}",
-        f"AllowedIPs = {b.address}/32",
-        f"Endpoint = {b.host.address}:{b.port}",
-    ]
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
-        file.write("\n".join(lines) + "\n")
-    b.set_peer(a)
-    environment = dict(a.environment(), WG_QUICK_USERSPACE_IMPLEMENTATION=implementation)
-    a.host.run("wg-quick", "up", path, env=environment)
-    assert first_reply(a.host, b.address, START_SECONDS) is not None
-    a.host.run("wg-quick", "down", path, env=environment)
-    assert not interface_exists(a.host, a.interface)
-    wait_for(lambda: not os.path.exists(a.socket), END_SECONDS, "the daemon to end")
