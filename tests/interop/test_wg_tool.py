@@ -6,7 +6,7 @@ import signal
 import stat
 
 import pytest
-from device import END_SECONDS, START_SECONDS, UAPI_FOLDER, Device, keys, preshared_key, wayleave
+from device import END_SECONDS, START_SECONDS, Device, keys, preshared_key, wayleave
 from harness import binary, first_reply, wait_for
 from harness.process import CAP_IPC_LOCK, CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, check_confined, mappings_with, statuses
 from uapi import talk

@@ -83,7 +83,7 @@ def gets_in(newcomer, b):
 def test_initiations_of_strangers_cost_a_cookie_each(net, hosts, newcomer):
     a, b = connected_pair(hosts)
     sent, answers, drops = flooded(net, a, b, "initiations", [b.public_key], lambda: gets_in(newcomer, b))
-    assert set(drops) == {"handshake-cookie-demanded", "handshake-forged"}, drops
+    assert set(drops) - {"port-burst"} == {"handshake-cookie-demanded", "handshake-forged"}, drops
     assert drops["handshake-forged"] <= 2 * UNDER_LOAD, "Diffie-Hellman for strangers under load"
     assert sent / 2 < sum(drops.values()) <= sent + 1  # the newcomer's first; the kernel may lose some
     assert answers in (drops["handshake-cookie-demanded"], drops["handshake-cookie-demanded"] - 1)
@@ -92,7 +92,7 @@ def test_initiations_of_strangers_cost_a_cookie_each(net, hosts, newcomer):
 def test_an_initiation_that_was_overheard_opens_nothing(net, hosts, newcomer):
     (a, b), initiation = overheard(hosts)
     sent, _, drops = flooded(net, a, b, "known", [initiation.hex()], lambda: gets_in(newcomer, b))
-    assert set(drops) == {"handshake-cookie-demanded", "handshake-replayed"}, drops
+    assert set(drops) - {"port-burst"} == {"handshake-cookie-demanded", "handshake-replayed"}, drops
     assert drops["handshake-replayed"] <= 2 * UNDER_LOAD
     assert sent / 2 < sum(drops.values()) <= sent + 1
 
