@@ -183,6 +183,7 @@ void peer_start(struct agent_peer *peer, usec_t now)
 		return;
 	}
 	peer->has_device = true;
+	peer->reason = REASON_PROBING;
 	peer->is_appointed = peer->has_its_session = false;
 	memset(peer->boot_id, 0, sizeof(peer->boot_id));
 	peer->hub_wants = 0;
@@ -204,7 +205,7 @@ static usec_t plan_connect(const struct agent_peer *peer, usec_t now)
 }
 
 /* Addresses known from before may still work. Who was reached when we ended last is asked before
- * any hub: what both NATs remember ages. */
+ * any hub: what both NATs remember ages. A time that has passed is now. */
 static usec_t plan_own_round(const struct agent_peer *peer, usec_t now)
 {
 	const struct agent *agent = peer->agent;
@@ -215,7 +216,7 @@ static usec_t plan_own_round(const struct agent_peer *peer, usec_t now)
 		return now + back_off(AGENT_OWN_ROUND, most, peer->own_rounds - 1);
 	if (peer->record.was_reached && !agent->was_linked)
 		return now;
-	return gone + AGENT_HUB_GONE_AFTER > now ? gone + AGENT_HUB_GONE_AFTER : now;
+	return gone + AGENT_HUB_GONE_AFTER;
 }
 
 /* When to ask the hub, and when to try without it. Only for a peer without a path, and not while
@@ -246,8 +247,6 @@ void peer_plan(struct agent_peer *peer, usec_t now)
 
 void peer_retry(struct agent_peer *peer, usec_t now)
 {
-	if (!peer->has_device || peer->path.state == PATH_DIRECT)
-		return;
 	start_afresh(peer);
 	peer_plan(peer, now);
 }

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#define ADA     10
-#define ADA_AT  "203.0.113.11:51820"
-#define ADA_LAN "192.168.7.11:51820"
+#define ADA      10
+#define ADA_AT   "203.0.113.11:51820"
+#define ADA_ALSO "203.0.113.12:1"
 
 /* Our key is lower than ada's, or higher. */
 static struct bench *bench_beside_ada(bool is_lower)
@@ -164,7 +164,7 @@ static void nobody_asks_on_the_way_to_an_appointment(void **state)
 
 	make_appointment(bench, 60000, ADA_AT);
 	refuse(bench, REFUSAL_TOO_SOON, USEC_PER_SEC);
-	tell_of_ada(bench, true, ADA_LAN);
+	tell_of_ada(bench, true, ADA_ALSO);
 	assert_int_equal(until_next(bench, false, 59 * USEC_PER_SEC), USEC_NEVER);
 	assert_int_equal(ada_of(bench)->reason, REASON_PROBING);
 	bench_free(bench);
@@ -247,7 +247,7 @@ static void what_the_hub_asked_for_holds_although_something_changes(void **state
 	struct bench *bench = linked_beside_ada(true, true);
 
 	refuse(bench, REFUSAL_TOO_SOON, 30 * USEC_PER_SEC);
-	tell_of_ada(bench, true, ADA_LAN);
+	tell_of_ada(bench, true, ADA_ALSO);
 	agent_check_paths(bench->agent, bench->now);
 	assert_about(until_asked(bench), 30 * USEC_PER_SEC);
 	bench_free(bench);
@@ -301,6 +301,7 @@ static void without_a_hub_rounds_become_rarer_up_to_a_minute(void **state)
 				   .candidates = {ADA_AT}};
 
 	bench_map(bench, &ada, 1);
+	assert_int_equal(ada_of(bench)->reason, REASON_PROBING);
 	assert_about(until_next(bench, true, USEC_PER_MINUTE), AGENT_HUB_GONE_AFTER);
 	check_own_rounds(bench, AGENT_OWN_ROUND_MAX);
 	assert_int_equal(bench->message_count, 0);
@@ -311,8 +312,77 @@ static void for_who_is_offline_rounds_become_rarer_up_to_ten_minutes(void **stat
 {
 	struct bench *bench = linked_beside_ada(true, false);
 
+	assert_int_equal(ada_of(bench)->reason, REASON_OFFLINE);
 	assert_about(until_next(bench, true, USEC_PER_MINUTE), AGENT_HUB_GONE_AFTER);
 	check_own_rounds(bench, AGENT_OFFLINE_ROUND_MAX);
+	bench_free(bench);
+}
+
+/* It may come back at once; who is known from then on only need not wait. */
+static void the_patience_with_a_hub_that_went_counts_from_its_going(void **state)
+{
+	for (int is_linked = 0; is_linked < 2; is_linked++) {
+		struct bench *bench = bench_beside_ada(true);
+
+		bench_map(bench, NULL, 0);
+		if (is_linked)
+			agent_link_up(bench->agent, bench->now);
+		bench_run(bench, USEC_PER_MINUTE);
+		tell_of_ada(bench, false, ADA_AT);
+		/* With a hub it is the peer that may come back at once. */
+		assert_about(until_next(bench, true, USEC_PER_MINUTE),
+			     is_linked ? AGENT_HUB_GONE_AFTER : 0);
+		bench_free(bench);
+	}
+}
+
+static void who_was_reached_before_is_asked_at_once_but_not_after_a_link(void **state)
+{
+	for (int had_link = 0; had_link < 2; had_link++) {
+		struct bench *bench = bench_beside_ada(true);
+
+		bench_map(bench, NULL, 0);
+		tell_of_ada(bench, false, ADA_AT);
+		ada_of(bench)->record.was_reached = true;
+		if (had_link)
+			agent_link_up(bench->agent, bench->now);
+		agent_link_down(bench->agent, bench->now);
+		assert_about(until_next(bench, true, USEC_PER_MINUTE),
+			     had_link ? AGENT_HUB_GONE_AFTER : 0);
+		bench_free(bench);
+	}
+}
+
+static void a_round_under_way_does_not_start_over(void **state)
+{
+	struct bench *bench = linked_beside_ada(true, false);
+	unsigned failed;
+
+	agent_link_down(bench->agent, bench->now);
+	next_round(bench);
+	next_round(bench);
+	failed = ada_of(bench)->path.failed_rounds;
+	bench_run(bench, 400 * USEC_PER_MSEC);
+	agent_check_paths(bench->agent, bench->now);
+	bench_run(bench, 1610 * USEC_PER_MSEC);
+	assert_int_equal(ada_of(bench)->path.failed_rounds, failed + 1);
+	bench_free(bench);
+}
+
+static void why_a_peer_is_not_used_stays_when_the_link_ends(void **state)
+{
+	struct bench *bench = linked_beside_ada(true, true);
+	struct bench_member other = {
+		.key = bench_key(11), .name = "ada", .address = "100.100.96.3/32"};
+
+	bench->revision++;
+	bench_map(bench, &other, 1);
+	assert_int_equal(ada_of(bench)->reason, REASON_KEY_CHANGED);
+	agent_link_down(bench->agent, bench->now);
+	assert_int_equal(ada_of(bench)->reason, REASON_KEY_CHANGED);
+	agent_link_up(bench->agent, bench->now);
+	bench_map(bench, &other, 1);
+	assert_int_equal(ada_of(bench)->reason, REASON_KEY_CHANGED);
 	bench_free(bench);
 }
 
@@ -402,10 +472,10 @@ static void a_handshake_newer_than_the_probe_proves_the_present_address(void **s
 	/* Slow, so that anything would be better. */
 	ada_of(bench)->path.candidates[0].rtt_smooth = USEC_PER_SEC;
 	device->traffic.last_handshake = bench->now + 1;
-	answer_from(bench, "203.0.113.12:1");
+	answer_from(bench, ADA_ALSO);
 	assert_true(address_is_equal(&device->endpoint, &present));
 	device->traffic.last_handshake = 0;
-	answer_from(bench, "203.0.113.12:1");
+	answer_from(bench, ADA_ALSO);
 	assert_false(address_is_equal(&device->endpoint, &present));
 	bench_free(bench);
 }
@@ -440,7 +510,7 @@ static void a_path_that_the_peer_no_longer_names_proves_itself_now(void **state)
 	bench_run(bench, 100 * USEC_PER_MSEC);
 	tell_of_ada(bench, true, ADA_AT);
 	assert_int_equal(until_next(bench, true, USEC_PER_SEC), USEC_NEVER);
-	tell_of_ada(bench, true, "203.0.113.12:1");
+	tell_of_ada(bench, true, ADA_ALSO);
 	assert_about(until_next(bench, true, USEC_PER_SEC), 0);
 	assert_int_equal(ada_of(bench)->path.state, PATH_DIRECT);
 	bench_free(bench);
@@ -503,6 +573,10 @@ int main(void)
 		cmocka_unit_test(who_is_offline_is_asked_for_when_the_hub_sees_it),
 		cmocka_unit_test(without_a_hub_rounds_become_rarer_up_to_a_minute),
 		cmocka_unit_test(for_who_is_offline_rounds_become_rarer_up_to_ten_minutes),
+		cmocka_unit_test(the_patience_with_a_hub_that_went_counts_from_its_going),
+		cmocka_unit_test(who_was_reached_before_is_asked_at_once_but_not_after_a_link),
+		cmocka_unit_test(a_round_under_way_does_not_start_over),
+		cmocka_unit_test(why_a_peer_is_not_used_stays_when_the_link_ends),
 		cmocka_unit_test(who_may_not_be_probed_costs_nothing_and_is_looked_at_again),
 		cmocka_unit_test(in_a_large_network_only_who_is_wanted_is_connected),
 		cmocka_unit_test(one_side_starts_the_handshake_and_the_other_only_if_nothing_came),
