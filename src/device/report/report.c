@@ -56,7 +56,9 @@ static json_t *device_json(const struct builtin_counters *device, const struct p
 /* In tenths; null before the first call. */
 static json_t *ratio_json(uint64_t packets, uint64_t calls)
 {
-	return calls ? json_real((double)(packets * 10 / calls) / 10.0) : json_null();
+	uint64_t tenths = calls ? packets * 10 / calls : 0;
+
+	return calls ? json_real((double)tenths / 10.0) : json_null();
 }
 
 static json_t *per_call_json(const struct builtin_counters *device,
