@@ -163,9 +163,10 @@ static void nobody_asks_on_the_way_to_an_appointment(void **state)
 	struct bench *bench = linked_beside_ada(true, true);
 
 	make_appointment(bench, 60000, ADA_AT);
-	refuse(bench, REFUSAL_TOO_SOON, USEC_PER_SEC);
 	tell_of_ada(bench, true, ADA_ALSO);
-	assert_int_equal(until_next(bench, false, 59 * USEC_PER_SEC), USEC_NEVER);
+	assert_int_equal(until_next(bench, false, 29 * USEC_PER_SEC), USEC_NEVER);
+	refuse(bench, REFUSAL_TOO_SOON, USEC_PER_SEC);
+	assert_int_equal(until_next(bench, false, 29 * USEC_PER_SEC), USEC_NEVER);
 	assert_int_equal(ada_of(bench)->reason, REASON_PROBING);
 	bench_free(bench);
 }
