@@ -101,11 +101,15 @@ static void copy_masked(const struct key *key, struct key *masked)
 		masked->bytes[i] = key->bytes[i] ^ 0xff;
 }
 
-/* Both ends are in this process, each with its slots and its aead. */
+/* Both ends are in this process, each with its slots and its aead. ThreadSanitizer's own mappings
+ * are not to be read. */
 static void check_no_key_stays(void (*end_session)(struct end *end))
 {
 	struct key sent, received;
 
+#ifdef __SANITIZE_THREAD__
+	skip();
+#endif
 	connect_ends(&plain_options);
 	exchange();
 	copy_masked(&a.peer->wg.current->send, &sent);
