@@ -374,7 +374,8 @@ void agent_set_interfaces(struct agent *agent, usec_t now,
 		count = AGENT_INTERFACE_ADDRESSES_MAX;
 	if (is_same_interfaces(agent, addresses, count))
 		return;
-	memcpy(agent->interfaces, addresses, count * sizeof(*addresses));
+	for (size_t i = 0; i < count; i++)
+		agent->interfaces[i] = addresses[i];
 	agent->interface_count = count;
 	if (agent->is_linked)
 		send_report(agent);
