@@ -389,15 +389,22 @@ static void why_a_peer_is_not_used_stays_when_the_link_ends(void **state)
 
 static void who_may_not_be_probed_costs_nothing_and_is_looked_at_again(void **state)
 {
-	struct bench *bench = linked_beside_ada(true, false);
+	for (int is_linked = 0; is_linked < 2; is_linked++) {
+		struct bench *bench = bench_beside_ada(true);
 
-	bench->routes_through_us = true;
-	bench_run(bench, USEC_PER_MINUTE);
-	assert_int_equal(bench->datagram_count, 0);
-	assert_int_equal(ada_of(bench)->reason, REASON_NO_CANDIDATE);
-	bench->routes_through_us = false;
-	assert_int_not_equal(until_next(bench, true, USEC_PER_MINUTE), USEC_NEVER);
-	bench_free(bench);
+		bench_map(bench, NULL, 0);
+		if (is_linked)
+			agent_link_up(bench->agent, bench->now);
+		bench->routes_through_us = true;
+		/* Without a link nobody knows whether it is still online. */
+		tell_of_ada(bench, !is_linked, ADA_AT);
+		bench_run(bench, USEC_PER_MINUTE);
+		assert_int_equal(bench->datagram_count, 0);
+		assert_int_equal(ada_of(bench)->reason, REASON_NO_CANDIDATE);
+		bench->routes_through_us = false;
+		assert_int_not_equal(until_next(bench, true, USEC_PER_MINUTE), USEC_NEVER);
+		bench_free(bench);
+	}
 }
 
 static void in_a_large_network_only_who_is_wanted_is_connected(void **state)
@@ -436,16 +443,20 @@ static void one_side_starts_the_handshake_and_the_other_only_if_nothing_came(voi
 
 static void a_handshake_that_came_is_not_started_again(void **state)
 {
-	struct bench *bench = linked_beside_ada(false, true);
-	struct bench_device *device = bench_device(bench, "ada");
+	for (int is_told = 0; is_told < 2; is_told++) {
+		struct bench *bench = linked_beside_ada(false, true);
+		struct bench_device *device = bench_device(bench, "ada");
 
-	answer_from(bench, ADA_AT);
-	device->traffic.has_session = true;
-	agent_handshake_completed(bench->agent, bench->now, ada_of(bench));
-	assert_int_not_equal(device->endpoint.family, FAMILY_NONE);
-	bench_run(bench, 2 * AGENT_HANDSHAKE_PATIENCE);
-	assert_int_equal(device->handshakes, 0);
-	bench_free(bench);
+		answer_from(bench, ADA_AT);
+		device->traffic.has_session = true;
+		if (is_told) {
+			agent_handshake_completed(bench->agent, bench->now, ada_of(bench));
+			assert_int_not_equal(device->endpoint.family, FAMILY_NONE);
+		}
+		bench_run(bench, 2 * AGENT_HANDSHAKE_PATIENCE);
+		assert_int_equal(device->handshakes, 0);
+		bench_free(bench);
+	}
 }
 
 static void with_a_session_the_endpoint_moves_at_once_and_nobody_shakes_hands(void **state)

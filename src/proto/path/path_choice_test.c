@@ -119,6 +119,48 @@ static void an_active_path_looks_for_a_better_one_every_minute(void **state)
 	assert_int_equal(bench->lost_count, 0);
 }
 
+/* Connected at PUBLIC, and OTHER has answered too, but slower. */
+static void connect_to_both(struct bench *bench)
+{
+	static const char *const two[] = {PUBLIC, OTHER};
+
+	set_candidates(bench, two, 2);
+	connect_to(bench, PUBLIC, 5 * USEC_PER_MSEC);
+	run_for(bench, 90 * USEC_PER_MSEC);
+	answer(bench, OTHER);
+	assert_int_equal(bench->chosen_count, 1);
+}
+
+static void who_answered_before_is_looked_at_again_too(void **state)
+{
+	auto_free struct bench *bench = bench_new();
+	size_t first;
+
+	connect_to_both(bench);
+	live(bench, PUBLIC, 5 * USEC_PER_MSEC, 50 * USEC_PER_SEC);
+	first = probes_to(bench, OTHER);
+	live(bench, PUBLIC, 5 * USEC_PER_MSEC, 60 * USEC_PER_SEC);
+	assert_int_equal(probes_to(bench, OTHER) - first, PATH_ROUND_STEPS);
+}
+
+static void answers_of_others_put_off_no_heartbeat(void **state)
+{
+	auto_free struct bench *bench = bench_new();
+	struct address other = address_of(OTHER);
+	size_t before;
+
+	connect_to_both(bench);
+	path_traffic(&bench->path, bench->now, bench->now);
+	run_for(bench, PATH_HEARTBEAT - 200 * USEC_PER_MSEC);
+	before = probes_to(bench, PUBLIC);
+	path_probe(&bench->path, bench->now, &other);
+	run_for(bench, 90 * USEC_PER_MSEC);
+	answer(bench, OTHER);
+	assert_int_equal(bench->chosen_count, 1);
+	run_for(bench, 200 * USEC_PER_MSEC);
+	assert_int_equal(probes_to(bench, PUBLIC), before + 1);
+}
+
 static void when_the_path_fails_one_that_answered_since_takes_over(void **state)
 {
 	auto_free struct bench *bench = bench_new();
@@ -238,6 +280,8 @@ int main(void)
 		cmocka_unit_test(of_equal_ways_ipv6_is_taken),
 		cmocka_unit_test(jitter_moves_nothing),
 		cmocka_unit_test(an_active_path_looks_for_a_better_one_every_minute),
+		cmocka_unit_test(who_answered_before_is_looked_at_again_too),
+		cmocka_unit_test(answers_of_others_put_off_no_heartbeat),
 		cmocka_unit_test(when_the_path_fails_one_that_answered_since_takes_over),
 		cmocka_unit_test(a_refused_choice_is_asked_again_and_does_not_spin),
 		cmocka_unit_test(a_flood_of_new_sources_stays_small),

@@ -9,6 +9,11 @@ static void a_round_asks_every_candidate_at_each_step(void **state)
 	assert_int_equal(bench->path.state, PATH_PROBING);
 	run_for(bench, 19 * USEC_PER_MSEC);
 	assert_int_equal(bench->probe_count, 0);
+	/* Half a second after the last step an answer would still count. */
+	run_for(bench, path_round_steps[PATH_ROUND_STEPS - 1] + 500 * USEC_PER_MSEC);
+	assert_int_equal(bench->path.state, PATH_PROBING);
+	run_for(bench, USEC_PER_MSEC);
+	assert_int_equal(bench->path.state, PATH_NONE);
 	run_for(bench, 10 * USEC_PER_SEC);
 	assert_int_equal(bench->probe_count, 2 * PATH_ROUND_STEPS);
 	for (size_t i = 0; i < PATH_ROUND_STEPS; i++) {
