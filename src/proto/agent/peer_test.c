@@ -36,6 +36,16 @@ static void tell_of_ada(struct bench *bench, bool is_online, const char *candida
 	bench_change(bench, &ada, 1, NULL, 0);
 }
 
+static struct bench *bench_with_empty_map(bool is_linked)
+{
+	struct bench *bench = bench_beside_ada(true);
+
+	bench_map(bench, NULL, 0);
+	if (is_linked)
+		agent_link_up(bench->agent, bench->now);
+	return bench;
+}
+
 /* Linked, and the hub says that ada is or is not. */
 static struct bench *linked_beside_ada(bool is_lower, bool is_online)
 {
@@ -295,13 +305,9 @@ static void check_own_rounds(struct bench *bench, usec_t most)
 
 static void without_a_hub_rounds_become_rarer_up_to_a_minute(void **state)
 {
-	struct bench *bench = bench_beside_ada(true);
-	struct bench_member ada = {.key = bench_key(ADA),
-				   .name = "ada",
-				   .address = "100.100.96.3/32",
-				   .candidates = {ADA_AT}};
+	struct bench *bench = bench_with_empty_map(false);
 
-	bench_map(bench, &ada, 1);
+	tell_of_ada(bench, false, ADA_AT);
 	assert_int_equal(ada_of(bench)->reason, REASON_PROBING);
 	assert_about(until_next(bench, true, USEC_PER_MINUTE), AGENT_HUB_GONE_AFTER);
 	check_own_rounds(bench, AGENT_OWN_ROUND_MAX);
@@ -323,11 +329,8 @@ static void for_who_is_offline_rounds_become_rarer_up_to_ten_minutes(void **stat
 static void the_patience_with_a_hub_that_went_counts_from_its_going(void **state)
 {
 	for (int is_linked = 0; is_linked < 2; is_linked++) {
-		struct bench *bench = bench_beside_ada(true);
+		struct bench *bench = bench_with_empty_map(is_linked);
 
-		bench_map(bench, NULL, 0);
-		if (is_linked)
-			agent_link_up(bench->agent, bench->now);
 		bench_run(bench, USEC_PER_MINUTE);
 		tell_of_ada(bench, false, ADA_AT);
 		/* With a hub it is the peer that may come back at once. */
@@ -340,9 +343,8 @@ static void the_patience_with_a_hub_that_went_counts_from_its_going(void **state
 static void who_was_reached_before_is_asked_at_once_but_not_after_a_link(void **state)
 {
 	for (int had_link = 0; had_link < 2; had_link++) {
-		struct bench *bench = bench_beside_ada(true);
+		struct bench *bench = bench_with_empty_map(false);
 
-		bench_map(bench, NULL, 0);
 		tell_of_ada(bench, false, ADA_AT);
 		ada_of(bench)->record.was_reached = true;
 		if (had_link)
@@ -390,11 +392,8 @@ static void why_a_peer_is_not_used_stays_when_the_link_ends(void **state)
 static void who_may_not_be_probed_costs_nothing_and_is_looked_at_again(void **state)
 {
 	for (int is_linked = 0; is_linked < 2; is_linked++) {
-		struct bench *bench = bench_beside_ada(true);
+		struct bench *bench = bench_with_empty_map(is_linked);
 
-		bench_map(bench, NULL, 0);
-		if (is_linked)
-			agent_link_up(bench->agent, bench->now);
 		bench->routes_through_us = true;
 		/* Without a link nobody knows whether it is still online. */
 		tell_of_ada(bench, !is_linked, ADA_AT);
@@ -409,11 +408,9 @@ static void who_may_not_be_probed_costs_nothing_and_is_looked_at_again(void **st
 
 static void in_a_large_network_only_who_is_wanted_is_connected(void **state)
 {
-	struct bench *bench = bench_beside_ada(true);
+	struct bench *bench = bench_with_empty_map(true);
 
 	bench->agent->config.eager_peers = 0;
-	bench_map(bench, NULL, 0);
-	agent_link_up(bench->agent, bench->now);
 	tell_of_ada(bench, true, ADA_AT);
 	assert_int_equal(ada_of(bench)->reason, REASON_NOT_WANTED);
 	assert_int_equal(until_asked(bench), USEC_NEVER);
