@@ -36,9 +36,9 @@ static void tell_of_ada(struct bench *bench, bool is_online, const char *candida
 	bench_change(bench, &ada, 1, NULL, 0);
 }
 
-static struct bench *bench_with_empty_map(bool is_linked)
+static struct bench *bench_with_empty_map(bool is_lower, bool is_linked)
 {
-	struct bench *bench = bench_beside_ada(true);
+	struct bench *bench = bench_beside_ada(is_lower);
 
 	bench_map(bench, NULL, 0);
 	if (is_linked)
@@ -49,10 +49,8 @@ static struct bench *bench_with_empty_map(bool is_linked)
 /* Linked, and the hub says that ada is or is not. */
 static struct bench *linked_beside_ada(bool is_lower, bool is_online)
 {
-	struct bench *bench = bench_beside_ada(is_lower);
+	struct bench *bench = bench_with_empty_map(is_lower, true);
 
-	bench_map(bench, NULL, 0);
-	agent_link_up(bench->agent, bench->now);
 	tell_of_ada(bench, is_online, ADA_AT);
 	return bench;
 }
@@ -305,7 +303,7 @@ static void check_own_rounds(struct bench *bench, usec_t most)
 
 static void without_a_hub_rounds_become_rarer_up_to_a_minute(void **state)
 {
-	struct bench *bench = bench_with_empty_map(false);
+	struct bench *bench = bench_with_empty_map(true, false);
 
 	tell_of_ada(bench, false, ADA_AT);
 	assert_int_equal(ada_of(bench)->reason, REASON_PROBING);
@@ -329,7 +327,7 @@ static void for_who_is_offline_rounds_become_rarer_up_to_ten_minutes(void **stat
 static void the_patience_with_a_hub_that_went_counts_from_its_going(void **state)
 {
 	for (int is_linked = 0; is_linked < 2; is_linked++) {
-		struct bench *bench = bench_with_empty_map(is_linked);
+		struct bench *bench = bench_with_empty_map(true, is_linked);
 
 		bench_run(bench, USEC_PER_MINUTE);
 		tell_of_ada(bench, false, ADA_AT);
@@ -343,7 +341,7 @@ static void the_patience_with_a_hub_that_went_counts_from_its_going(void **state
 static void who_was_reached_before_is_asked_at_once_but_not_after_a_link(void **state)
 {
 	for (int had_link = 0; had_link < 2; had_link++) {
-		struct bench *bench = bench_with_empty_map(false);
+		struct bench *bench = bench_with_empty_map(true, false);
 
 		tell_of_ada(bench, false, ADA_AT);
 		ada_of(bench)->record.was_reached = true;
@@ -392,7 +390,7 @@ static void why_a_peer_is_not_used_stays_when_the_link_ends(void **state)
 static void who_may_not_be_probed_costs_nothing_and_is_looked_at_again(void **state)
 {
 	for (int is_linked = 0; is_linked < 2; is_linked++) {
-		struct bench *bench = bench_with_empty_map(is_linked);
+		struct bench *bench = bench_with_empty_map(true, is_linked);
 
 		bench->routes_through_us = true;
 		/* Without a link nobody knows whether it is still online. */
@@ -408,7 +406,7 @@ static void who_may_not_be_probed_costs_nothing_and_is_looked_at_again(void **st
 
 static void in_a_large_network_only_who_is_wanted_is_connected(void **state)
 {
-	struct bench *bench = bench_with_empty_map(true);
+	struct bench *bench = bench_with_empty_map(true, true);
 
 	bench->agent->config.eager_peers = 0;
 	tell_of_ada(bench, true, ADA_AT);
